@@ -1,0 +1,237 @@
+"""Names to methods: a decorator files a method under its name; needs and options are read from its signature.
+
+A method is one function or class in one file of its stage's folder. Positional parameters are what the framework
+supplies by name, keyword-only parameters without default are the round's, keyword-only parameters with default and
+annotation are the recipe's options. There is no second list: a file that exists is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from ssal.errors import BadInput, nearest
+from ssal.signals.vocabulary import ROUND_NAMES, VOCABULARY
+
+FOLDERS = {
+    "strategy": "acquisition",
+    "learner": "learner",
+    "pretext": "pretext",
+    "signal": "signals",
+    "answerer": "labelling",
+    "dataset": "data",
+}
+"""Kind of method -> the stage folder its files live in."""
+
+
+class ChildStrategies:
+    """Marks the option whose keys name the strategies a wrapper builds on."""
+
+
+Children = Annotated[dict[str, float], ChildStrategies()]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method and everything its signature says about it."""
+
+    kind: str
+    name: str
+    call: Callable[..., Any]
+    returns: str = ""
+    """Strategies: `scores` (one float per row, higher = ask first) or `rows` (best first)."""
+    provides: tuple[str, ...] = ()
+    """Signals: the names of the tensors it leaves in the table."""
+    traits: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _parameters(self) -> list[inspect.Parameter]:
+        target = self.call.__init__ if inspect.isclass(self.call) else self.call  # type: ignore[misc]
+        return [p for p in inspect.signature(target).parameters.values() if p.name != "self"]
+
+    @cached_property
+    def _annotations(self) -> dict[str, Any]:
+        target = self.call.__init__ if inspect.isclass(self.call) else self.call  # type: ignore[misc]
+        return typing.get_type_hints(target, include_extras=True)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the positional parameters."""
+        return tuple(p.name for p in self._parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the keyword-only parameters without default."""
+        return tuple(p.name for p in self._parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Recipe options and their defaults."""
+        return {p.name: p.default for p in self._parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+
+    @cached_property
+    def model(self) -> type[BaseModel]:
+        """The pydantic model of the options: strict (a bool is no int), and no other key is allowed."""
+        fields: dict[str, Any] = {name: (self._annotations[name], default) for name, default in self.options.items()}
+        return create_model(f"{self.name} options", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+    @property
+    def children(self) -> str | None:
+        """The option whose keys are strategies this one builds on, if it is a wrapper."""
+        for name in self.options:
+            if any(isinstance(mark, ChildStrategies) for mark in getattr(self._annotations[name], "__metadata__", ())):
+                return name
+        return None
+
+    @property
+    def docstring(self) -> str:
+        """The method's own docstring, or its module's where a file holds just one method."""
+        own = self.call.__dict__.get("__doc__") if inspect.isclass(self.call) else self.call.__doc__
+        return inspect.cleandoc(own or importlib.import_module(self.call.__module__).__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """First sentence of the docstring."""
+        return re.split(r"(?<=\.)\s|\n\n", self.docstring, maxsplit=1)[0].replace("\n", " ").strip()
+
+    @property
+    def source(self) -> str:
+        """Where the method comes from: the first `(Authors, year)` of the docstring."""
+        found = re.search(r"\(([^()]*\b(?:19|20)\d\d[a-z]?)\)", self.docstring.replace("\n", " "))
+        return found.group(1) if found else ""
+
+    @property
+    def file(self) -> Path:
+        """The file the method stands in."""
+        return Path(inspect.getfile(self.call))
+
+
+class MethodError(Exception):
+    """A method is written in a way the framework cannot call; raised at import, so it is never met in a run."""
+
+
+_methods: dict[tuple[str, str], Method] = {}
+
+
+def _file_under(kind: str, call: Callable[..., Any], **facts: Any) -> Callable[..., Any]:
+    """Check the signature, attach the Method and, for ssal's own files, enter it under its name."""
+    name = facts.pop("name", None) or _snake(call.__name__)
+    method = Method(kind, name, call, **facts)
+    where = f"{method.file.name}: {call.__name__}"
+    for option in method.options:
+        if option not in method._annotations:
+            raise MethodError(f"{where}: option {option!r} needs an annotation, which is its type in recipes")
+    if kind == "strategy":
+        for need in method.needs:
+            if need not in VOCABULARY:
+                raise MethodError(f"{where}: no signal is called {need!r}{nearest(need, VOCABULARY)}")
+        for given in method.given:
+            if given not in ROUND_NAMES:
+                raise MethodError(f"{where}: the round supplies {ROUND_NAMES}, not {given!r}{nearest(given, ROUND_NAMES)}")
+    for provided in method.provides:
+        if provided not in VOCABULARY:
+            raise MethodError(f"{where}: {provided!r} is not in signals/vocabulary.py{nearest(provided, VOCABULARY)}")
+    call.__ssal_method__ = method  # type: ignore[attr-defined]
+    if call.__module__.startswith("ssal."):
+        other = _methods.get((kind, name))
+        if other and other.file != method.file:
+            raise MethodError(f"{kind} {name!r} stands in two files: {other.file} and {method.file}")
+        _methods[kind, name] = method
+    return call
+
+
+def _snake(name: str) -> str:
+    return name if name.islower() else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def scores(call: Callable[..., Any]) -> Callable[..., Any]:
+    """File a strategy that returns one float per pool row, higher = ask first."""
+    return _file_under("strategy", call, returns="scores")
+
+
+def selects(call: Callable[..., Any]) -> Callable[..., Any]:
+    """File a strategy that returns the pool rows to ask for, best first."""
+    return _file_under("strategy", call, returns="rows")
+
+
+def learner(name: str, **traits: Any) -> Callable[[type], type]:
+    """File a learner class under `name`."""
+    return lambda call: typing.cast(type, _file_under("learner", call, name=name, traits=traits))
+
+
+def pretext(name: str, **traits: Any) -> Callable[[type], type]:
+    """File a pretext class under `name`."""
+    return lambda call: typing.cast(type, _file_under("pretext", call, name=name, traits=traits))
+
+
+def signal(*provides: str, each: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once)."""
+    return lambda call: _file_under("signal", call, provides=provides, traits={"each": each})
+
+
+def answerer(call: Callable[..., Any]) -> Callable[..., Any]:
+    """File something that turns chosen ids into labels, or says that people are still to answer."""
+    return _file_under("answerer", call)
+
+
+def dataset(call: Callable[..., Any]) -> Callable[..., Any]:
+    """File a data source: a function that lists images and what is known of their labels."""
+    return _file_under("dataset", call)
+
+
+def methods(kind: str) -> dict[str, Method]:
+    """Return every method of one kind by name, importing its folder on first use."""
+    package = importlib.import_module(f"ssal.{FOLDERS[kind]}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return {name: method for (filed, name), method in sorted(_methods.items()) if filed == kind}
+
+
+def find(kind: str, name: str, folder: Path | None = None) -> Method:
+    """Return the method called `name`, or the one at `file.py:function` (relative to `folder`).
+
+    Raises BadInput with the nearest name where there is none.
+    """
+    if ".py:" in name:
+        return _load(kind, name, folder or Path.cwd())
+    known = methods(kind)
+    if name not in known:
+        raise BadInput(f"no {kind} is called {name!r}{nearest(name, known)} (one of: {', '.join(known)})")
+    return known[name]
+
+
+def _load(kind: str, name: str, folder: Path) -> Method:
+    """Import a user's own file and return the method it files under that function's name."""
+    path_text, _, attribute = name.rpartition(":")
+    path = (folder / path_text).resolve()
+    if not path.is_file():
+        raise BadInput(f"{name}: there is no file {path}")
+    tag = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(f"ssal_user_{path.stem}_{tag}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except MethodError as error:
+        raise BadInput(str(error)) from error
+    except Exception as error:
+        raise BadInput(f"{name}: importing {path} failed: {type(error).__name__}: {error}") from error
+    filed = {key: value.__ssal_method__ for key, value in vars(module).items() if hasattr(value, "__ssal_method__")}
+    if attribute not in filed:
+        raise BadInput(f"{name}: {path.name} files no method {attribute!r}{nearest(attribute, filed)}")
+    found: Method = filed[attribute]
+    if found.kind != kind:
+        raise BadInput(f"{name}: expected a {kind}, but {attribute!r} is a {found.kind}")
+    return found
