@@ -139,7 +139,8 @@ def _file_under(kind: str, call: Callable[..., Any], **facts: Any) -> Callable[.
                 raise MethodError(f"{where}: no signal is called {need!r}{nearest(need, VOCABULARY)}")
         for given in method.given:
             if given not in ROUND_NAMES:
-                raise MethodError(f"{where}: the round supplies {ROUND_NAMES}, not {given!r}{nearest(given, ROUND_NAMES)}")
+                hint = nearest(given, ROUND_NAMES)
+                raise MethodError(f"{where}: the round supplies {ROUND_NAMES}, not {given!r}{hint}")
     for provided in method.provides:
         if provided not in VOCABULARY:
             raise MethodError(f"{where}: {provided!r} is not in signals/vocabulary.py{nearest(provided, VOCABULARY)}")
