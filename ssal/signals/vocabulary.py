@@ -35,5 +35,5 @@ VOCABULARY: dict[str, Signal] = {
     )
 }
 
-ROUND_NAMES = ("budget", "generator", "classes")
-"""Keyword-only names without default that the round supplies: rows to choose, random stream, number of classes."""
+ROUND_NAMES = ("budget", "generator", "classes", "pool_size")
+"""Keyword-only names without default that the round supplies: rows to choose, random stream, number of classes, N."""

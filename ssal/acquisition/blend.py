@@ -1,0 +1,37 @@
+"""Blend: combine several strategies by the ranks they give."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ssal.errors import BadInput
+from ssal.registry import Children, scores
+
+EXAMPLE = {"margin": 1.0, "featdist": 1.0}
+
+
+def ranks(values: Tensor) -> Tensor:
+    """Return the rank of each of `values` (n,) from 0 (smallest) to 1 (largest); equal values share their mean rank."""
+    _, number, counts = values.unique(return_inverse=True, return_counts=True)
+    last = counts.cumsum(0) - 1
+    return ((2 * last - counts + 1).double() / 2 / max(len(values) - 1, 1))[number]
+
+
+@scores
+def blend(child_scores: dict[str, Tensor], *, weights: Children = EXAMPLE) -> Tensor:
+    """Score by the weighted mean of the ranks that the named strategies give (Dwork et al., 2001).
+
+    Ranks run from 0 to 1 over the pool, so strategies of any scale mix. Raises BadInput for weights that are negative,
+    not finite, or all zero.
+    """
+    total = sum(weights.values())
+    if not weights or min(weights.values()) < 0 or not math.isfinite(total) or total <= 0:
+        raise BadInput(
+            f"blend: weights must be finite, not negative and not all 0, got {weights}; "
+            "write for example weights: {margin: 1.0, featdist: 0.5}"
+        )
+    parts = [ranks(child_scores[name].cpu()) * (weight / total) for name, weight in weights.items()]
+    return torch.stack(parts).sum(0)

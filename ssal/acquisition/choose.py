@@ -1,0 +1,153 @@
+"""The stage: hand a strategy what it asks for, check what it returns, break ties, write down what was chosen."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssal import streams
+from ssal.artefacts import write_text
+from ssal.errors import BadInput, listing
+from ssal.registry import Method, find, needs_of
+from ssal.signals.vocabulary import VOCABULARY
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One image to ask for: its id, its place from 1, and its score (none from a strategy that returns rows)."""
+
+    id: str
+    rank: int
+    score: float | None
+
+
+def missing(strategy: Method, table: Container[str], options: dict[str, Any]) -> list[str]:
+    """Return the signals that a strategy and its children ask for and `table` does not have."""
+    return [name for name in needs_of(strategy, options) if name not in table]
+
+
+def choose(
+    strategy: Method,
+    table: dict[str, Tensor],
+    ids: Sequence[str],
+    query_size: int,
+    generator: torch.Generator,
+    *,
+    classes: int,
+    options: dict[str, Any],
+    folder: Path | None,
+) -> list[Choice]:
+    """Return the `query_size` images of the pool that `strategy` asks for, best first, or the whole pool if it is less.
+
+    The rows reach the strategy in an order that follows from the generator and the ids alone. Equal scores, and rows
+    that a strategy would take in order, thus never follow the order of folders, which is the order of classes.
+    Writes `folder`/chosen.csv. Raises BadInput for a missing signal and for signals, scores or rows that are not
+    finite, not as many as expected or not distinct.
+    """
+    if not ids or query_size < 1 or len(set(ids)) < len(ids):
+        raise BadInput(f"choose: expected distinct ids and a query size from 1, got {len(ids)} ids and {query_size}")
+    if absent := missing(strategy, table, options):
+        raise BadInput(f"{strategy.name}: needs {listing(absent)}, which this round does not have")
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    order = sorted(range(len(ids)), key=lambda row: hashlib.sha256(f"{seed}/{ids[row]}".encode()).digest())
+    shuffled, budget = [ids[row] for row in order], min(query_size, len(ids))
+    needs = needs_of(strategy, options)
+    signals: dict[str, Any] = {name: _signal(name, table[name], order, shuffled) for name in needs}
+    given = {"budget": budget, "classes": classes, "pool_size": len(ids)}
+    if strategy.children:
+        signals["child_scores"] = {
+            name: _scores(child, _call(child, signals, given, seed, {}), shuffled)
+            for name, child in _children(strategy, options).items()
+        }
+    answer = _call(strategy, signals, given, seed, options)
+    values: list[float | None]
+    if strategy.returns == "scores":
+        sorted_scores, best = _scores(strategy, answer, shuffled).sort(descending=True, stable=True)
+        rows, values = best[:budget].tolist(), sorted_scores[:budget].tolist()
+    else:
+        rows = _rows(strategy, answer, len(ids), budget)
+        values = [None] * budget
+    chosen = [Choice(shuffled[row], n, value) for n, (row, value) in enumerate(zip(rows, values, strict=True), 1)]
+    if folder:
+        _write(folder / "chosen.csv", chosen, strategy.name)
+    return chosen
+
+
+def _children(strategy: Method, options: dict[str, Any]) -> dict[str, Method]:
+    """Return the strategies that a wrapper's options name, all of which must give scores."""
+    assert strategy.children
+    found = {}
+    for name in options.get(strategy.children) or strategy.options[strategy.children]:
+        found[name] = find("strategy", name)
+        if found[name].returns != "scores" or found[name].children:
+            raise BadInput(
+                f"{strategy.name}: {name!r} cannot be combined, as it gives no scores of its own; "
+                f"name strategies that score every image, such as margin or featdist, in {strategy.children}"
+            )
+    return found
+
+
+def _call(
+    strategy: Method, signals: dict[str, Any], given: dict[str, int], seed: int, options: dict[str, Any]
+) -> Tensor:
+    """Call a strategy with a random stream of its own, which no other strategy's draws can move."""
+    supplied: dict[str, Any] = {**given, "generator": streams.generator(seed, strategy.name)}
+    round_values = {name: supplied[name] for name in strategy.given}
+    with torch.no_grad():
+        return strategy.call(*(signals[name] for name in strategy.needs), **round_values, **options)
+
+
+def _signal(name: str, tensor: Tensor, order: list[int], ids: Sequence[str]) -> Tensor:
+    """Return the tensor with pool rows in `order`, after checking its length and that every number is finite."""
+    of_pool = VOCABULARY[name].shape.startswith("N")
+    if of_pool and len(tensor) != len(order):
+        raise BadInput(f"signal {name}: expected {len(order)} rows, one per pool image, got {len(tensor)}")
+    if of_pool:
+        tensor = tensor[torch.tensor(order, device=tensor.device)]
+    if tensor.is_floating_point() and not tensor.sum().isfinite():
+        bad = (~tensor.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist() if tensor.dim() > 1 else []
+        if bad or not tensor.isfinite().all():
+            which = f", first {listing(ids[row] for row in bad)}" if of_pool and bad else ""
+            raise BadInput(f"signal {name}: {len(bad)} of {len(tensor)} rows are not finite{which}")
+    return tensor
+
+
+def _scores(strategy: Method, scores: Tensor, ids: Sequence[str]) -> Tensor:
+    """Return the scores as float64 on the CPU, after checking that each image has a finite one."""
+    if not isinstance(scores, Tensor) or scores.shape != (len(ids),):
+        came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise BadInput(f"{strategy.name}: expected one score per image, shape ({len(ids)},), got {came}")
+    scores = scores.detach().double().cpu()
+    bad = (~scores.isfinite()).nonzero()[:, 0].tolist()
+    if bad:
+        raise BadInput(
+            f"{strategy.name}: {len(bad)} of {len(ids)} scores are not finite, first {listing(ids[row] for row in bad)}"
+        )
+    return scores
+
+
+def _rows(strategy: Method, rows: Tensor, pool_size: int, budget: int) -> list[int]:
+    """Return the rows as a list, after checking that they are `budget` different rows of the pool."""
+    numbers = [int(row) for row in rows]
+    if len(numbers) != budget or len(set(numbers)) != budget or min(numbers) < 0 or max(numbers) >= pool_size:
+        raise BadInput(
+            f"{strategy.name}: expected {budget} different rows from 0 to {pool_size - 1}, got {len(numbers)} rows, "
+            f"{len(set(numbers))} different, from {min(numbers, default=None)} to {max(numbers, default=None)}"
+        )
+    return numbers
+
+
+def _write(path: Path, chosen: list[Choice], strategy: str) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "rank", "score", "strategy"])
+    writer.writerows([c.id, c.rank, "" if c.score is None else repr(c.score), strategy] for c in chosen)
+    write_text(path, text.getvalue())

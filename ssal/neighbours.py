@@ -1,0 +1,97 @@
+"""Exact nearest neighbours: faiss on the CPU, a blocked search in torch on CUDA."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import faiss
+import torch
+from torch import Tensor
+
+SPARE = 8
+"""Neighbours searched beyond k. Distances by the product formula are only good to about 1e-3 of a vector's length near
+zero, so the k best are taken from k + SPARE after their distances are computed again from differences."""
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Multiply float32 matrices in float32 inside the block, whatever precision training asked for."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def nearest(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return Euclidean distances and rows of the `k` nearest `points` (M, D) for each of `queries` (Q, D).
+
+    Both are (Q, min(k, M)), nearest first, equal distances by lowest row, on the device of `queries`.
+    Where more than SPARE points share the k-th distance, which of them are returned is fixed but arbitrary.
+    """
+    if k < 1 or len(points) == 0 or queries.shape[1] != points.shape[1]:
+        raise ValueError(
+            f"nearest: expected k >= 1 and points with {queries.shape[1]} features, "
+            f"got k = {k} and points {tuple(points.shape)}"
+        )
+    queries, points = queries.detach().float().contiguous(), points.detach().float().contiguous()
+    wanted, searched = min(k, len(points)), min(k + SPARE, len(points))
+    if len(queries) == 0:
+        return queries.new_zeros(0, wanted), torch.zeros(0, wanted, dtype=torch.long, device=queries.device)
+    rows = _search_torch(queries, points, searched) if queries.is_cuda else _search_faiss(queries, points, searched)
+    return _best(queries, points, rows, wanted)
+
+
+def nearest_others(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return distances and rows of the `k` nearest other points for each of `points` (M, D), never the point itself.
+
+    Both are (M, min(k, M - 1)), nearest first.
+    """
+    distances, rows = nearest(points, points, k + 1)
+    itself = rows == torch.arange(len(points), device=rows.device)[:, None]
+    # Among many copies of one point the search may return others in its place; then the last one goes.
+    itself[:, -1] |= ~itself.any(1)
+    order = (~itself).to(torch.uint8).argsort(dim=1, stable=True)[:, 1:]
+    return distances.gather(1, order), rows.gather(1, order)
+
+
+def _search_faiss(queries: Tensor, points: Tensor, k: int) -> Tensor:
+    """Rows of the k nearest points, by faiss on the CPU."""
+    return torch.from_numpy(faiss.knn(queries.numpy(), points.numpy(), k)[1])
+
+
+def _search_torch(queries: Tensor, points: Tensor, k: int, cells: int = 1 << 27) -> Tensor:
+    """Rows of the k nearest points, by blocks of at most `cells` distances."""
+    squares = points.square().sum(1)
+    width = min(len(points), max(k, 1 << 17))
+    height = max(1, cells // width)
+    found = []
+    with full_precision():
+        for block in queries.split(height):
+            best = block.new_empty(len(block), 0)
+            rows = torch.empty(len(block), 0, dtype=torch.long, device=block.device)
+            for start in range(0, len(points), width):
+                # The query's own square is the same for all points and changes no order.
+                part = squares[start : start + width] - 2 * (block @ points[start : start + width].T)
+                values, columns = part.topk(min(k, part.shape[1]), dim=1, largest=False)
+                best, rows = torch.cat([best, values], 1), torch.cat([rows, columns + start], 1)
+                best, kept = best.topk(min(k, best.shape[1]), dim=1, largest=False)
+                rows = rows.gather(1, kept)
+            found.append(rows)
+    return torch.cat(found)
+
+
+def _best(queries: Tensor, points: Tensor, rows: Tensor, k: int, cells: int = 1 << 24) -> tuple[Tensor, Tensor]:
+    """Sort `rows` (Q, K) by distance computed from differences, then by row, and keep the first k."""
+    rows = rows.sort(dim=1).values
+    height = max(1, cells // (rows.shape[1] * points.shape[1]))
+    distances = torch.cat(
+        [
+            (block[:, None, :] - points[of]).square_().sum(2).sqrt_()
+            for block, of in zip(queries.split(height), rows.split(height), strict=True)
+        ]
+    )
+    distances, order = distances.sort(dim=1, stable=True)
+    return distances[:, :k], rows.gather(1, order[:, :k])
