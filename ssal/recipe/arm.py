@@ -1,0 +1,96 @@
+"""What a recipe says, checked and with defaults filled in, as plain values that stages take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssal import registry
+
+EXTENSIONS = {
+    "trainer.accelerator", "trainer.devices", "evaluation.references", "data.workers", "data.resident_limit_gib",
+}
+"""Keys that may change in a run that has begun: no finished stage depends on them."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One validated variant of the recipe, defaults filled in, as plain values that stages take."""
+
+    name: str
+    data: dict[str, Any]
+    """Keyword arguments of ssal.data.load.load."""
+    backbone: dict[str, Any]
+    pretext_method: str
+    pretext: dict[str, Any]
+    encoders: int | None
+    learner_method: str
+    learner: dict[str, Any]
+    signals: dict[str, dict[str, Any]]
+    strategy: str
+    """As registry.find takes it: a file's path is absolute."""
+    options: dict[str, Any]
+    first_round: str
+    first_options: dict[str, Any]
+    first_size: int
+    query_size: int
+    budget: int
+    answered_by: str
+    references: tuple[str, ...]
+    trainer: dict[str, Any]
+    record: dict[str, Any]
+
+    def rounds(self) -> list[int]:
+        """Return how many labels have been bought when each learner trains, the last one with all of them."""
+        return [*range(self.first_size, self.budget, self.query_size), self.budget]
+
+    def needs(self, first: bool = False) -> tuple[str, ...]:
+        """Return the signals that the strategy, or with `first` that of the first round, and its children need."""
+        name, options = (self.first_round, self.first_options) if first else (self.strategy, self.options)
+        return registry.needs_of(registry.find("strategy", name), options)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the arm as a recipe without gaps, as JSON."""
+        return self.record
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A validated recipe: its arms, its seeds and what is to be compared."""
+
+    name: str
+    seeds: tuple[int, ...]
+    path: Path
+    arms: dict[str, Arm]
+    baseline: str | None
+    treatment: str | None
+
+    def resolved(self) -> dict[str, Any]:
+        """Return everything with defaults filled in, as JSON."""
+        compare = {"baseline": self.baseline, "treatment": self.treatment} if self.baseline else None
+        arms = {name: arm.resolved() for name, arm in self.arms.items()}
+        return {"name": self.name, "seeds": list(self.seeds), "compare": compare, "arms": arms}
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return the keys in which two resolved arms differ and a run that has begun may not.
+
+    A larger budget and the keys in EXTENSIONS only extend a run and are left out.
+    """
+    found = []
+    for path, before, after in _leaves(old, new):
+        grown = path == "acquisition.budget" and before is not None and after is not None and after > before
+        if before != after and not grown and path not in EXTENSIONS:
+            found.append(path)
+    return found
+
+
+def _leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the key path and both values wherever at least one of the two has no keys below."""
+    if isinstance(old, dict) and isinstance(new, dict) and (old or new):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _leaves(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    else:
+        yield path, old, new

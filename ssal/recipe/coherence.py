@@ -1,0 +1,87 @@
+"""Whether the sections of an arm fit together; nothing here needs data or trains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from ssal import backbones, registry
+from ssal.errors import BadInput, listing, nearest
+from ssal.evaluation.references import REFERENCES
+from ssal.recipe.filling import Strategy
+from ssal.recipe.skeleton import NO_PRETEXT
+from ssal.recipe.yaml_tree import Node, Problems
+
+OF_ENCODER = {"ssl_features", "labelled_ssl_features"}
+OF_FIRST_ROUND = {"features", "labelled_features"}
+"""Signals that are the encoder's while there is no learner; labelled rows are then none."""
+EMBEDDINGS = "embeddings"
+
+
+def check_arm(
+    layer: Node, models: Mapping[str, BaseModel | None], strategies: Mapping[str, Strategy | None], arm: str,
+    problems: Problems,
+) -> None:
+    """Note where the sections of an arm, each fine by itself, do not fit together; messages begin with `arm`."""
+
+    def note(path: str, message: str, number: int | None = None) -> None:
+        keys = (*path.split("."), *(() if number is None else (number,)))
+        node, rest = layer.follow(keys)
+        problems.add(node.place, path if rest else node.path, arm + message)
+
+    values = {name: dict(model) if model else {} for name, model in models.items()}
+    data, backbone, pretext, learner, acquisition = (
+        values[name] for name in ("data", "backbone", "pretext", "learner", "acquisition")
+    )
+    for key in ("query_size", "first_size"):
+        if acquisition and (acquisition[key] or 0) > acquisition["budget"]:
+            most = f"the budget of {acquisition['budget']}"
+            note(f"acquisition.{key}", f"expected at most {most}, got {acquisition[key]}")
+    for number, name in enumerate(values["evaluation"].get("references", ())):
+        if name not in REFERENCES:
+            hint = f"{nearest(name, REFERENCES)} (one of: {', '.join(REFERENCES)})"
+            note("evaluation.references", f"no reference is called {name!r}{hint}", number)
+    embeddings = data.get("source") == EMBEDDINGS
+    if backbone and not embeddings:
+        try:
+            backbones.check(backbone["name"])
+        except BadInput as error:
+            note("backbone.name", str(error))
+        if backbone["weights"] and not os.path.isfile(backbone["weights"]):
+            note("backbone.weights", f"there is no file {backbone['weights']} (from {Path.cwd()})")
+    on_images = f"trains on images, but data.source is {EMBEDDINGS}"
+    if embeddings and learner and not registry.find("learner", learner["method"]).traits.get("frozen"):
+        fit = [name for name, method in registry.methods("learner").items() if method.traits.get("frozen")]
+        note("learner.method", f"{learner['method']!r} {on_images}; use {' or '.join(fit)}")
+    if embeddings and pretext and pretext["method"] != NO_PRETEXT:
+        note("pretext.method", f"{pretext['method']!r} {on_images}; use {NO_PRETEXT}")
+    if data.get("labels") == "given" and values["labelling"].get("answered_by") == "oracle":
+        note("labelling.answered_by", "the oracle answers from hidden labels, but data.labels is given; "
+             "use data.labels=hidden for a benchmark, labelling.answered_by=inbox for a project")
+    if backbone and pretext:
+        encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings
+        for key, strategy in strategies.items():
+            _check_needs(key, strategy.needs if strategy else {}, encoder, problems, arm)
+
+
+def _check_needs(key: str, needs: dict[str, Node], encoder: bool, problems: Problems, arm: str) -> None:
+    """Note signals that the encoder or the round cannot give."""
+    first = key == "first_round"
+    of_encoder = OF_ENCODER | OF_FIRST_ROUND if first else OF_ENCODER
+    missing: dict[tuple[str, str], tuple[Node, list[str]]] = {}
+    for need, node in needs.items():
+        if first and need not in OF_ENCODER | OF_FIRST_ROUND:
+            can = [name for name, method in registry.methods("strategy").items()
+                   if not method.children and set(method.needs) <= OF_ENCODER | OF_FIRST_ROUND]
+            why = f"but before the first labels there is no learner; use one of: {', '.join(can)}"
+        elif need in of_encoder and not encoder:
+            why = "but nothing gives an encoder; set pretext.method or backbone.weights"
+            why += ", or first_round: random" if first else ""
+        else:
+            continue
+        missing.setdefault((node.path, why), (node, []))[1].append(need)
+    for (path, why), (node, names) in missing.items():
+        problems.add(node.place, path, f"{arm}{node.value!r} needs {listing(names)}, {why}")

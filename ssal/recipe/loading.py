@@ -1,0 +1,177 @@
+"""A recipe file and overrides in, a Recipe out, or every problem at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ssal.errors import nearest
+from ssal.recipe.arm import Arm, Recipe
+from ssal.recipe.coherence import check_arm
+from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy, filled
+from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Head
+from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
+
+ARM_KEYS = (*SECTIONS, "signals")
+TOP_KEYS = (*Head.model_fields, *ARM_KEYS, "compare", "arms")
+ONLY_ARM = "main"
+"""Name of the arm of a recipe without arms."""
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, lay `key.path=value` overrides over it, and check everything that needs no data.
+
+    Paths in `data` and `backbone.weights` are relative to the current directory, strategies in files of one's own to
+    the recipe's folder, then to the current directory.
+    Raises BadInput with every problem: `file:line:column: key.path: message`.
+    """
+    path, problems = Path(path), Problems()
+    root = read(path, problems)
+    typed = Node({}, COMMAND_LINE, COMMAND_LINE, "")
+    for text in overrides:
+        if override := read_override(text, problems):
+            typed = overlay(typed, override)
+    _check_names(root, typed, problems)
+    root = overlay(restart(root, typed), typed)
+    head = fill(Head, _only(root, Head.model_fields), "recipe", problems)
+    seeds = root.get("seeds")
+    if isinstance(head, Head) and seeds and len(set(head.seeds)) < len(head.seeds):
+        problems.add(seeds.place, seeds.path, f"expected different seeds, got {list(head.seeds)}")
+    if isinstance(head, Head) and head.name in SHARED_FOLDERS:
+        at = root.value["name"]
+        problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
+    base, written = _only(root, ARM_KEYS), root.get("arms")
+    if written is None or written.value is None:
+        layers = {ONLY_ARM: base}
+    else:
+        layers = _layers(base, written, problems)
+        for section in SECTIONS:
+            fill_section(section, _section(base, section), problems, partial=True)
+        for key in STRATEGIES:
+            fill_strategy(key, _section(base, "acquisition"), path.parent, problems)
+    arms = {name: _arm(name, layer, path.parent, problems, alone=layer is base) for name, layer in layers.items()}
+    compare = _compare(root.get("compare"), list(layers), problems)
+    problems.tell()
+    assert isinstance(head, Head)
+    return Recipe(head.name, head.seeds, path, {name: arm for name, arm in arms.items() if arm}, *compare)
+
+
+def _only(node: Node, keys: Iterable[str]) -> Node:
+    return replace(node, value={key: child for key, child in node.value.items() if key in keys})
+
+
+def _section(layer: Node, name: str) -> Node:
+    return layer.get(name) or replace(layer, value={}, path=name)
+
+
+def _check_names(root: Node, typed: Node, problems: Problems) -> None:
+    """Note keys that no recipe has, and arms that the command line names but the file lacks."""
+    for node in [*root.value.items(), *typed.value.items()]:
+        if node[0] not in TOP_KEYS:
+            hint = nearest(node[0], TOP_KEYS) or f" (keys: {', '.join(TOP_KEYS)})"
+            problems.add(node[1].key_place, node[1].path, f"no such key in a recipe{hint}")
+    arms, named = root.get("arms"), typed.get("arms")
+    known = list(arms.value) if arms and isinstance(arms.value, dict) else []
+    for name, node in named.value.items() if named and isinstance(named.value, dict) else ():
+        if name not in known:
+            hint = nearest(name, known) or f" (arms: {', '.join(known) or 'none'})"
+            problems.add(node.key_place, node.path, f"the recipe has no arm {name!r}{hint}")
+
+
+def restart(base: Node, top: Node) -> Node:
+    """Return `base` without the options of methods that `top` replaces by others, in the recipe and in its arms."""
+    kept = dict(base.value) if isinstance(base.value, dict) else {}
+    for name, old in kept.items():
+        new = top.get(name)
+        if new is None or not isinstance(old.value, dict):
+            continue
+        dropped: set[str] = set()
+        if name == "arms":
+            arms = {arm: restart(node, new.get(arm) or node) for arm, node in old.value.items()}
+            kept[name] = replace(old, value=arms)
+        elif name == "acquisition":
+            dropped = {options for key, options in STRATEGIES.items() if _replaces(old, new, key)}
+        elif name in SECTIONS and _replaces(old, new, SECTIONS[name].switch):
+            dropped = set(old.value) - set(SECTIONS[name].model.model_fields)
+        if dropped:
+            kept[name] = replace(old, value={key: node for key, node in old.value.items() if key not in dropped})
+    return replace(base, value=kept) if isinstance(base.value, dict) else base
+
+
+def _replaces(old: Node, new: Node, key: str) -> bool:
+    before, after = old.get(key), new.get(key)
+    return before is not None and after is not None and before.plain() != after.plain()
+
+
+def _layers(base: Node, arms: Node, problems: Problems) -> dict[str, Node]:
+    """Return the recipe as each arm sees it."""
+    if not isinstance(arms.value, dict) or not arms.value:
+        problems.add(arms.place, arms.path, "expected a name and what differs for each arm, as in ssl_only: {…}")
+        return {}
+    layers = {}
+    for name, node in arms.value.items():
+        own = filled(node)
+        if not re.fullmatch(FOLDER_NAME, name):
+            problems.add(own.key_place, own.path, "an arm's name is a folder's: letters, digits, '.', '_' and '-'")
+        if not isinstance(own.value, dict):
+            problems.add(own.place, own.path, "expected what differs from the recipe, as in {learner: {…}}")
+            continue
+        for key, child in own.value.items():
+            if key not in ARM_KEYS:
+                what = "belongs to the whole recipe, not to one arm" if key in TOP_KEYS else "no such key in an arm"
+                problems.add(child.key_place, child.path, what + ("" if key in TOP_KEYS else nearest(key, ARM_KEYS)))
+        differs = {key: child for key, child in own.value.items() if key in ARM_KEYS and child.value is not None}
+        own = replace(own, value=differs)
+        layers[name] = overlay(restart(base, own), own)
+    return layers
+
+
+def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) -> Arm | None:
+    """Return the arm that `layer` describes, or None after noting what is wrong with it."""
+    models = {section: fill_section(section, _section(layer, section), problems) for section in SECTIONS}
+    strategies = {key: fill_strategy(key, _section(layer, "acquisition"), folder, problems) for key in STRATEGIES}
+    signals = fill_signals(_section(layer, "signals"), strategies.values(), problems)
+    check_arm(layer, models, strategies, "" if alone else f"arm {name!r}: ", problems)
+    filled_in = {section: model for section, model in models.items() if model is not None}
+    later, first = strategies.values()
+    if len(filled_in) < len(models) or later is None or first is None or signals is None:
+        return None
+    values = {section: dict(model) for section, model in filled_in.items()}
+    acquisition = values["acquisition"]
+    first_size = acquisition["first_size"] or acquisition["query_size"]
+    record = {section: model.model_dump(mode="json") for section, model in filled_in.items()}
+    record["acquisition"] |= {"first_size": first_size, "options": later.record, "first_options": first.record}
+    record["signals"] = {source: model.model_dump(mode="json") for source, model in signals.items()}
+    fixed = Data.model_fields
+    return Arm(
+        name=name,
+        data={**{key: value for key, value in values["data"].items() if key in fixed},
+              "options": {key: value for key, value in values["data"].items() if key not in fixed}},
+        backbone=values["backbone"],
+        pretext_method=values["pretext"].pop("method"), encoders=values["pretext"].pop("encoders"),
+        pretext=values["pretext"],
+        learner_method=values["learner"].pop("method"), learner=values["learner"],
+        signals={source: dict(model) for source, model in signals.items()},
+        strategy=later.name, options=later.options, first_round=first.name, first_options=first.options,
+        first_size=first_size, query_size=acquisition["query_size"], budget=acquisition["budget"],
+        answered_by=values["labelling"]["answered_by"], references=values["evaluation"]["references"],
+        trainer=values["trainer"], record=record,
+    )
+
+
+def _compare(node: Node | None, arms: list[str], problems: Problems) -> tuple[str | None, str | None]:
+    """Return baseline and treatment, which must be two of the arms."""
+    if node is None or node.value is None:
+        return None, None
+    compare = fill(Compare, node, "compare", problems)
+    if not isinstance(compare, Compare):
+        return None, None
+    for key, name in dict(compare).items():
+        if name not in arms:
+            at = node.value[key]
+            problems.add(at.place, at.path, f"no arm is called {name!r}{nearest(name, arms)} (arms: {', '.join(arms)})")
+    if compare.baseline == compare.treatment:
+        problems.add(node.place, node.path, f"expected two different arms, got {compare.baseline!r} twice")
+    return compare.baseline, compare.treatment

@@ -1,0 +1,164 @@
+"""The fixed keys of a recipe, section by section; methods' own options join them from their signatures."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ssal.data.load import load as load_images
+from ssal.registry import Method
+
+FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+SHARED_FOLDERS = ("data", "encoders", "learners")
+"""Folders under checkpoints/ that all recipes share, so none can be called like that."""
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Strict: true is no number, '3' is no integer, and no other key is allowed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Head(Section):
+    """What belongs to the whole recipe."""
+
+    name: str = Field(pattern=FOLDER_NAME)
+    """Folder under checkpoints/ that the run writes to."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    """One run per arm and seed."""
+
+
+class Compare(Section):
+    """The two arms whose paired difference is the claim."""
+
+    baseline: str
+    """Name of the arm to beat."""
+    treatment: str
+    """Name of the arm that should be better."""
+
+
+class DataSection(Section):
+    """Where the images come from; the source's own options stand beside these keys.
+
+    Paths are relative to the current directory.
+    """
+
+
+def _keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the keyword-only parameters of a stage's door as fields; `options` are the method's."""
+    hints = get_type_hints(function, include_extras=True)
+    found = inspect.signature(function).parameters.values()
+    keywords = [p for p in found if p.kind is p.KEYWORD_ONLY and p.name != "options"]
+    return {p.name: (hints[p.name], ... if p.default is p.empty else p.default) for p in keywords}
+
+
+Data = create_model("Data", __base__=DataSection, __doc__=DataSection.__doc__, **_keywords(load_images))
+
+
+class Backbone(Section):
+    """The network."""
+
+    name: str = "wrn_28_2"
+    """wrn_<depth>_<width>, or any timm model."""
+    weights: str | None = None
+    """File of ready weights (.pt, .safetensors), relative to the current directory; null: random."""
+
+
+class Pretext(Section):
+    """Stage 1, images to encoder; the method's own options stand beside these keys."""
+
+    method: str = "none"
+    """Name of a pretext, see `ssal list pretexts`; none trains no encoder."""
+    encoders: Positive | None = None
+    """How many encoders all seeds share: seed s uses encoder s modulo this number; null is one per seed."""
+
+
+class Learner(Section):
+    """Stage 2, encoder and labels to classifier; the method's own options stand beside these keys."""
+
+    method: str
+    """Name of a learner, see `ssal list learners`."""
+
+
+class Acquisition(Section):
+    """Stage 4, which images to ask for."""
+
+    strategy: str
+    """Name of a strategy, see `ssal list strategies`, or file.py:function beside the recipe."""
+    options: dict[str, Any] | None = None
+    """Options of the strategy."""
+    first_round: str = "random"
+    """Strategy of the round without labels."""
+    first_options: dict[str, Any] | None = None
+    """Options of first_round."""
+    first_size: Positive | None = None
+    """Labels to buy in the first round; null is query_size."""
+    query_size: Positive
+    """Labels to buy in every other round."""
+    budget: Positive
+    """Labels to buy in all."""
+
+
+class Labelling(Section):
+    """Stage 5, who answers."""
+
+    answered_by: str = "oracle"
+    """oracle answers from hidden labels; inbox waits for people."""
+
+
+class Evaluation(Section):
+    """What accuracy is set beside."""
+
+    references: tuple[str, ...] = ()
+    """Classifiers on raw pixels, trained on the same labels: svm, logistic_regression."""
+
+
+class Trainer(Section):
+    """Lightning's Trainer."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    devices: Positive | Literal["auto"] = 1
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = "32-true"
+    compile: bool = False
+    """Whether torch.compile makes training faster after a slow start."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a section is built: its fixed keys, and the key that names the method whose options join them."""
+
+    model: type[Section]
+    switch: str = ""
+    kind: str = ""
+
+
+SECTIONS: dict[str, Shape] = {
+    "data": Shape(Data, "source", "dataset"),
+    "backbone": Shape(Backbone),
+    "pretext": Shape(Pretext, "method", "pretext"),
+    "learner": Shape(Learner, "method", "learner"),
+    "acquisition": Shape(Acquisition),
+    "labelling": Shape(Labelling, "answered_by", "answerer"),
+    "evaluation": Shape(Evaluation),
+    "trainer": Shape(Trainer),
+}
+"""Section -> its shape; `signals` has no fixed keys: they are the sources' names."""
+
+STRATEGIES = {"strategy": "options", "first_round": "first_options"}
+"""Key of acquisition that names a strategy -> key of that strategy's options."""
+
+NO_PRETEXT = "none"
+
+
+def section_model(section: str, method: Method | None) -> type[BaseModel]:
+    """Return the model of a section: its fixed keys and, flat beside them, the options of `method`."""
+    shape = SECTIONS[section]
+    if method is None:
+        return shape.model
+    name: dict[str, Any] = {shape.switch: (Literal[method.name], ...)}
+    return create_model(f"{section} {method.name}", __base__=(method.model, shape.model), **name)
