@@ -27,6 +27,11 @@ def fingerprint(*facts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def file_fingerprint(path: Path) -> str:
+    """Return a fingerprint of a file's content, or of its absence."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else "absent"
+
+
 def source_fingerprint(*files: Path) -> str:
     """Return a fingerprint of what the code in `files` does: comments, docstrings and layout do not count."""
     trees = []

@@ -58,12 +58,12 @@ class Method:
 
     @cached_property
     def _parameters(self) -> list[inspect.Parameter]:
-        target = self.call.__init__ if inspect.isclass(self.call) else self.call  # type: ignore[misc]
+        target = self.call.__init__ if inspect.isclass(self.call) else self.call
         return [p for p in inspect.signature(target).parameters.values() if p.name != "self"]
 
     @cached_property
     def _annotations(self) -> dict[str, Any]:
-        target = self.call.__init__ if inspect.isclass(self.call) else self.call  # type: ignore[misc]
+        target = self.call.__init__ if inspect.isclass(self.call) else self.call
         return typing.get_type_hints(target, include_extras=True)
 
     @property
@@ -236,3 +236,13 @@ def _load(kind: str, name: str, folder: Path) -> Method:
     if found.kind != kind:
         raise BadInput(f"{name}: expected a {kind}, but {attribute!r} is a {found.kind}")
     return found
+
+
+def needs_of(strategy: Method, options: dict[str, Any]) -> tuple[str, ...]:
+    """Return the signals a strategy needs; a wrapper needs what its children need."""
+    needs = dict.fromkeys(strategy.needs)
+    if strategy.children:
+        for name in options.get(strategy.children) or strategy.options[strategy.children]:
+            needs |= dict.fromkeys(needs_of(find("strategy", name), {}))
+    needs.pop("child_scores", None)
+    return tuple(needs)

@@ -1,0 +1,154 @@
+"""Words in, functions called, no logic. Torch is imported inside commands, so that help comes at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssal.errors import BadInput, Diverged, Waiting
+
+if TYPE_CHECKING:
+    from ssal.recipe import Recipe
+
+DONE, FAILED, BAD_INPUT, WAITING = 0, 1, 2, 3
+
+app = typer.Typer(
+    help="Train image classifiers from very few labels: self-supervised, semi-supervised and active learning.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/quickstart.yaml")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Recipe keys to replace, e.g. learner.threshold=0.9 seeds=[0,1]")
+]
+Checkpoints = Annotated[Path, typer.Option(help="Where runs are written")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start again where another recipe's run stands")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Cells run side by side; 0 takes one per core")]
+
+
+@app.callback()
+def common(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also say how each training goes")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and the result")] = False,
+) -> None:
+    """Set how much is said."""
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("ssal").setLevel(level)
+    os.environ["SSAL_LOG_LEVEL"] = str(level)
+
+
+@app.command()
+def run(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints"),
+        overwrite: Overwrite = False, jobs: Jobs = 1) -> None:
+    """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
+    from ssal.compare import run_all
+
+    loaded = _load(recipe, overrides)
+    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs or os.cpu_count() or 1, overwrite)
+    _table(rows, checkpoints / loaded.name / "results.csv")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def compare(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints"),
+            overwrite: Overwrite = False, jobs: Jobs = 0) -> None:
+    """Run every arm and seed side by side; print the table and a verdict, write report.html."""
+    from ssal.compare import conclude, run_all
+
+    loaded = _load(recipe, overrides)
+    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs or os.cpu_count() or 1, overwrite)
+    said = conclude(loaded, rows, checkpoints, failed)
+    _table(rows, checkpoints / loaded.name / "results.csv")
+    typer.echo(f"\n{said['sentence']}\n\nreport: {checkpoints / loaded.name / 'report.html'}")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def check(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints")) -> None:
+    """Validate a recipe without training and print the plan: rounds, labels, stages, passes, disk and memory."""
+    from ssal.plan import plan
+
+    for line in plan(_load(recipe, overrides), checkpoints):
+        typer.echo(line)
+
+
+@app.command("list")
+def list_methods(
+    kind: Annotated[str, typer.Argument(help="strategies, learners, pretexts, signals or datasets; all if left out")] = "",
+) -> None:
+    """Print every method: name, needs, options with defaults, source."""
+    from ssal.listing import KINDS, describe, print_listing
+
+    if kind and kind not in KINDS:
+        raise BadInput(f"ssal list: expected one of {', '.join(KINDS)}, got {kind!r}")
+    for word in [kind] if kind else list(KINDS):
+        print_listing(word, describe(word))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors."""
+    import json
+
+    from ssal.recipe import schema as recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=2))
+
+
+@app.command()
+def pretrain(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints")) -> None:
+    """Train the encoders that a recipe's arms and seeds need, and print where they are."""
+    from ssal.embed import encoders_of
+
+    for name, (encoder, _) in encoders_of(_load(recipe, overrides), checkpoints).items():
+        typer.echo(f"{name}: {encoder.folder}")
+
+
+@app.command()
+def embed(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints"),
+          out: Annotated[Path, typer.Option(help="Folder the features are written to")] = Path("embeddings")) -> None:
+    """Write every image's encoder features with its id, in the form the `embeddings` source reads."""
+    from ssal.embed import write_embeddings
+
+    for path in write_embeddings(_load(recipe, overrides), checkpoints, out):
+        typer.echo(path)
+
+
+def _load(recipe: Path, overrides: list[str] | None) -> Recipe:
+    from ssal.recipe import load
+
+    return load(recipe, overrides or [])
+
+
+def _table(rows: list[dict[str, Any]], path: Path) -> None:
+    from rich.console import Console
+
+    from ssal.evaluation.results import final_table
+
+    Console().print(final_table(rows))
+    typer.echo(f"rows: {path}")
+
+
+def main() -> None:
+    """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people."""
+    try:
+        app()
+    except BadInput as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(BAD_INPUT)
+    except Waiting as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(WAITING)
+    except Diverged as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        sys.exit(130)

@@ -1,0 +1,68 @@
+"""Which rows make the batch of step t: a function of the stream's name and t alone, so any step can be rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssal.data.images import ImageSet
+from ssal.streams import generator
+
+
+@lru_cache(maxsize=16)
+def _shuffled(count: int, epoch: int, names: tuple[int | str, ...]) -> Tensor:
+    return torch.randperm(count, generator=generator(*names, "epoch", epoch))
+
+
+def step_rows(rows: Tensor, size: int, step: int, *names: int | str) -> Tensor:
+    """Return the `size` rows of step `step`: epochs over `rows`, each in its own order, one running into the next.
+
+    A batch larger than `rows` repeats images, as the labelled batches of FixMatch do at few labels.
+    """
+    position = torch.arange(step * size, (step + 1) * size)
+    epochs = torch.div(position, len(rows), rounding_mode="floor")
+    picked = torch.empty(size, dtype=torch.long)
+    for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
+        here = epochs == epoch
+        picked[here] = _shuffled(len(rows), epoch, names)[position[here] - epoch * len(rows)]
+    return rows[picked]
+
+
+def labelled_and_unlabelled(
+    images: ImageSet, steps: range, labelled_rows: Tensor, labels: Tensor, labelled_size: int, unlabelled_size: int,
+    names: tuple[int | str, ...],
+) -> Iterator[dict[str, Any]]:
+    """Yield one batch per step: `labelled` images with `labels`, and `unlabelled` images from all training images.
+
+    The two streams are shuffled apart, and labelled images stay in the unlabelled stream (methods of the FixMatch
+    family see them there too). `unlabelled_size` 0 leaves the unlabelled part out.
+    """
+    number_of_row = torch.full((len(images),), -1)
+    number_of_row[labelled_rows] = labels
+    labelled = [step_rows(labelled_rows, labelled_size, step, *names, "labelled") for step in steps]
+    everything = torch.arange(len(images))
+    unlabelled = (
+        [step_rows(everything, unlabelled_size, step, *names, "unlabelled") for step in steps] if unlabelled_size else []
+    )
+    unlabelled_images: Iterable[Tensor | None] = images.stream(unlabelled) if unlabelled_size else [None] * len(steps)
+    for index, (step, first, second) in enumerate(zip(steps, images.stream(labelled), unlabelled_images, strict=True)):
+        batch: dict[str, Any] = {"step": step, "labelled": first, "labels": number_of_row[labelled[index]].to(first.device)}
+        if second is not None:
+            batch["unlabelled"], batch["unlabelled_rows"] = second, unlabelled[index]
+        yield batch
+
+
+def unlabelled_only(images: ImageSet, steps: range, size: int, names: tuple[int | str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield one batch of images per step for a pretext."""
+    rows = [step_rows(torch.arange(len(images)), size, step, *names, "unlabelled") for step in steps]
+    for step, batch in zip(steps, images.stream(rows), strict=True):
+        yield {"step": step, "images": batch}
+
+
+def in_order(images: ImageSet, size: int = 500) -> Iterator[Tensor]:
+    """Yield every image once in id order, the last partial batch included: for scoring."""
+    yield from images.stream(torch.arange(len(images)).split(size))

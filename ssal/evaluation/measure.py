@@ -1,0 +1,56 @@
+"""What a round writes down about its learner: metrics, reference classifiers on the same labels, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssal.artefacts import write_json
+from ssal.data.images import Images
+from ssal.evaluation.references import REFERENCES
+from ssal.labelling.ledger import Ledger
+from ssal.learner.trained import Trained
+from ssal.pretext.encoder import Encoder
+
+
+def neighbour_accuracy(features: Tensor, labels: Tensor, neighbours: int = 10, temperature: float = 0.1) -> float:
+    """Return leave-one-out accuracy of weighted cosine neighbours among labelled images (Wu et al., 2018).
+
+    Votes weigh exp(similarity / temperature); at few labels `neighbours` is capped by what is there.
+    """
+    unit = torch.nn.functional.normalize(features.float(), dim=1)
+    similarity = unit @ unit.T
+    similarity.fill_diagonal_(-torch.inf)
+    near, rows = similarity.topk(min(neighbours, len(labels) - 1), dim=1)
+    votes = torch.zeros(len(labels), int(labels.max()) + 1)
+    votes.scatter_add_(1, labels[rows], (near / temperature).exp())
+    return float((votes.argmax(dim=1) == labels).float().mean())
+
+
+def measure(learner: Trained | None, encoder: Encoder, images: Images, ledger: Ledger, number: int,
+            references: Sequence[str], folder: Path) -> None:
+    """Write `metrics.json` of a round that trained a learner; references see the same labels as raw pixels."""
+    if learner is None:
+        return
+    record = learner.record
+    numbered = ledger.numbered(images.classes)
+    rows = torch.tensor([images.pool.row(id) for id in numbered])
+    labels = torch.tensor(list(numbered.values()))
+    facts: dict[str, Any] = {
+        "round": number, "labels": len(rows), **record["metrics"], "learner_folder": learner.folder.name,
+        "pretrain_seconds": encoder.record["seconds"], "train_seconds": record["train_seconds"],
+    }
+    if encoder.ready and len(rows) > 1:
+        facts["encoder_neighbour_accuracy"] = neighbour_accuracy(encoder.features(images)["pool"][rows], labels)
+    if len(images.test) and references:
+        order = ledger.class_numbers(images.classes)
+        truth = torch.tensor([order[name] for name in images.test_labels])
+        everything = torch.arange(len(images.test))
+        for name in references:
+            predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())
+            facts[f"{name}_accuracy"] = float((predicted == truth).float().mean())
+    write_json(folder / "metrics.json", facts)

@@ -1,0 +1,26 @@
+"""Stage 5: rows to labels. Answers come at once from an oracle, or the run waits for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssal import registry
+from ssal.data.images import Images
+from ssal.labelling.ledger import Entry
+
+if TYPE_CHECKING:
+    from ssal.acquisition.choose import Choice
+
+
+def ask(answered_by: str, chosen: Sequence[Choice], images: Images, folder: Path, *, round_number: int,
+        strategy: str) -> list[Entry]:
+    """Return the ledger entries for the chosen images, in the order they were chosen.
+
+    Raises Waiting where people are still to answer.
+    """
+    answers = registry.find("answerer", answered_by).call([choice.id for choice in chosen], images, folder)
+    return [
+        Entry(choice.id, answers[choice.id], answered_by, round_number, strategy, choice.score) for choice in chosen
+    ]

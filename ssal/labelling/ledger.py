@@ -1,0 +1,110 @@
+"""The ledger: every label that was given, by whom, when, in which round and why. The only truth about labels."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ssal.errors import BadInput
+
+GIVEN = "given"
+"""The strategy's name for labels that the project started with; they cost no budget."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS labels (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    who TEXT NOT NULL,
+    at TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    score REAL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON labels BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON labels BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One answered image."""
+
+    id: str
+    label: str
+    who: str
+    round: int
+    strategy: str
+    score: float | None = None
+    at: str = ""
+
+
+class Ledger:
+    """An append-only SQLite file: a round's labels are all in it, or none; an acknowledged label survives a kill."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger at `path`, or start one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        with closing(self._connect()) as connection:
+            connection.executescript(_SCHEMA)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=60)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Write one round's labels in one transaction. Raises BadInput where an image has a label already."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [(e.id, e.label, e.who, e.at or now, e.round, e.strategy, e.score) for e in entries]
+        with closing(self._connect()) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(
+                    "INSERT INTO labels (id, label, who, at, round, strategy, score) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                )
+                connection.execute("COMMIT")
+            except sqlite3.IntegrityError as error:
+                raise BadInput(f"{self.path}: an image of this batch has a label already; nothing was written") from error
+            except sqlite3.OperationalError as error:
+                if "disk" in str(error) or "full" in str(error):
+                    raise BadInput(f"{self.path}: no space left while writing; nothing of this round was written") from error
+                raise
+
+    def entries(self) -> list[Entry]:
+        """Return every entry in the order it was written."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute("SELECT id, label, who, round, strategy, score, at FROM labels ORDER BY position")
+            return [Entry(*row) for row in rows]
+
+    def labels(self) -> dict[str, str]:
+        """Return class name by image id, in the order the labels came."""
+        return {entry.id: entry.label for entry in self.entries()}
+
+    def bought(self) -> int:
+        """Return how many labels were asked for; those the project started with cost nothing."""
+        return sum(entry.strategy != GIVEN for entry in self.entries())
+
+    def asked_in(self, round_number: int) -> list[Entry]:
+        """Return the entries of one round."""
+        return [e for e in self.entries() if e.round == round_number and e.strategy != GIVEN]
+
+    def class_numbers(self, classes: Sequence[str]) -> dict[str, int]:
+        """Return the number of every class, in the order of first label; those never seen follow by name.
+
+        Numbers thus follow from what was asked, and class names, which are folder names, move nothing.
+        """
+        order = list(dict.fromkeys(self.labels().values()))
+        order += sorted(set(classes) - set(order))
+        return {name: number for number, name in enumerate(order)}
+
+    def numbered(self, classes: Sequence[str]) -> dict[str, int]:
+        """Return class number by image id."""
+        numbers = self.class_numbers(classes)
+        return {id: numbers[label] for id, label in self.labels().items()}

@@ -1,0 +1,78 @@
+"""Stage 2: encoder, few labels and the pool to a classifier. Trained once per fingerprint, evaluated here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssal import registry
+from ssal.artefacts import fingerprint, once, read_tensors, source_fingerprint, write_tensors
+from ssal.backbones import Identity
+from ssal.data import batches
+from ssal.data.images import Images
+from ssal.data.views import Views
+from ssal.evaluation.metrics import evaluate
+from ssal.labelling.ledger import Ledger
+from ssal.learner.base import Learner
+from ssal.learner.trained import Trained, score
+from ssal.pretext.encoder import SHARED_FILES, Encoder
+from ssal.streams import stream
+
+log = logging.getLogger("ssal")
+
+
+def train(
+    encoder: Encoder, images: Images, ledger: Ledger, round_number: int, checkpoints: Path, seed: int,
+    trainer: dict[str, Any], *, method: str, options: dict[str, Any],
+) -> Trained | None:
+    """Return the learner trained on the ledger's labels; None while there are none.
+
+    Arms with the same encoder, labels, options and seed share the training: the folder's name follows from them.
+    """
+    answered = ledger.numbered(images.classes)
+    if not answered:
+        return None
+    filed = registry.find("learner", method)
+    numbers = ledger.class_numbers(images.classes)
+    facts = {
+        "method": method, "options": options, "encoder": encoder.fingerprint, "images": images.fingerprint,
+        "labels": sorted(answered.items()), "classes": len(numbers), "seed": seed, "round": round_number,
+        "precision": trainer.get("precision"), "compile": trainer.get("compile", False),
+        "source": source_fingerprint(filed.file, Path(__file__).with_name("base.py"), *SHARED_FILES),
+    }
+    folder = checkpoints / "learners" / fingerprint(facts)
+    seen = encoder.embedded(images) if filed.traits.get("frozen") else images
+    names = (seed, "round", round_number, "train")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(*names, "head"))
+        network = Identity(seen.pool.shape[0]) if len(seen.pool.shape) == 1 else encoder.build()
+        learner: Learner = filed.call(network, Views.of(seen), len(numbers), **options)
+
+    def make(folder: Path) -> dict[str, Any]:
+        began = time.perf_counter()
+        rows = torch.tensor([images.pool.row(id) for id in sorted(answered)])
+        labels = torch.tensor([answered[id] for id in sorted(answered)])
+        log.info("train %s on %d labels: %d steps", method, len(rows), learner.steps)
+        curve = learner.fit(
+            lambda steps: batches.labelled_and_unlabelled(
+                seen.pool, steps, rows, labels, learner.batch_size or len(rows), learner.unlabelled_batch_size, names
+            ),
+            folder, names, trainer,
+        )
+        seconds = time.perf_counter() - began
+        write_tensors(folder / "learner.safetensors", learner.average.state_dict())
+        metrics = {}
+        if len(seen.test):
+            truth = torch.tensor([numbers[name] for name in images.test_labels])
+            probabilities = score(learner, seen, "test", trainer)["logits"].softmax(dim=1)
+            metrics = evaluate(probabilities, truth)
+        record = {name: value for name, value in facts.items() if name != "labels"}
+        return {**record, "labels": len(rows), "metrics": metrics, "train_seconds": seconds, "loss": curve}
+
+    once(folder, make)
+    learner.average.load_state_dict(read_tensors(folder / "learner.safetensors"))
+    return Trained(learner, seen, folder, trainer)

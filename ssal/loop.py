@@ -1,0 +1,147 @@
+"""The training loop: Lightning's Trainer as ssal uses it, so that step t is the same wherever a training was killed."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.plugins import TorchCheckpointIO
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from ssal.artefacts import writing
+from ssal.errors import Diverged
+from ssal.streams import stream
+
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
+warnings.filterwarnings("ignore", message=".*IterableDataset.*__len__.*")
+warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*optimizer.step.*")
+
+log = logging.getLogger("ssal")
+STEPS_PER_LEG = 50
+"""Lightning's epoch here: checkpoints are written between legs, and a loss that is not finite is met at their end."""
+
+
+class Legs(IterableDataset):
+    """Batches of steps `start` … `steps`, handed to Lightning in legs; `start` is read when a leg begins."""
+
+    def __init__(self, module: pl.LightningModule, steps: int, batches: Callable[[range], Iterable[Any]]) -> None:
+        """Keep `batches`, which yields the batch of every step of a range."""
+        self.module, self.steps, self.batches = module, steps, batches
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches of the next leg."""
+        start = self.module.global_step
+        yield from self.batches(range(start, min(start + STEPS_PER_LEG, self.steps)))
+
+
+class Steady(pl.Callback):
+    """Seeds every step by its number, keeps the last good checkpoint, stops at a loss that is not finite."""
+
+    def __init__(self, names: tuple[int | str, ...], folder: Path, checkpoint_seconds: float) -> None:
+        """`names` are the random stream's; a checkpoint is written between legs, at most every so many seconds."""
+        self.names, self.folder, self.checkpoint_seconds = names, folder, checkpoint_seconds
+        self.saved = time.monotonic()
+        self.losses: list[Tensor] = []
+        self.curve: list[float] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int) -> None:
+        """Give dropout, views and every other draw of this step their own stream."""
+        torch.manual_seed(stream(*self.names, "step", module.global_step))
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Remember the loss without waiting for the device."""
+        self.losses.append(outputs["loss"].detach())
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Check the leg's losses, then save."""
+        if not self.losses:
+            return
+        losses = torch.stack(self.losses)
+        self.losses = []
+        if not bool(torch.isfinite(losses).all()):
+            first = module.global_step - len(losses) + int((~torch.isfinite(losses)).nonzero()[0])
+            raise Diverged(
+                f"{self.folder}: the loss is not finite at step {first} of {trainer.max_steps}; the last good checkpoint is "
+                f"kept in {self.folder / 'training'}. Try a smaller learning_rate, or trainer.precision=32-true"
+            )
+        self.curve.append(float(losses.mean()))
+        log.debug("%s: step %d of %d, loss %.4f", self.folder.name, module.global_step, trainer.max_steps, self.curve[-1])
+        if module.global_step < trainer.max_steps and time.monotonic() - self.saved >= self.checkpoint_seconds:
+            trainer.save_checkpoint(self.folder / "training" / "last.ckpt")
+            self.saved = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the loss curve over a resume."""
+        return {"curve": self.curve}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the curve."""
+        self.curve = state["curve"]
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and then takes its place: a kill or a full disk leaves the old one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write all or nothing."""
+        with writing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def _trainer(progress: bool, options: dict[str, Any], **more: Any) -> pl.Trainer:
+    given = {key: value for key, value in options.items() if key in ("accelerator", "devices", "precision")}
+    callbacks = more.pop("callbacks", [])
+    if progress:
+        callbacks = [*callbacks, RichProgressBar(leave=False)]
+    return pl.Trainer(
+        logger=False, enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=progress,
+        callbacks=callbacks, plugins=[AtomicCheckpoints()], use_distributed_sampler=False, **given, **more,
+    )
+
+
+def fit(
+    module: pl.LightningModule, steps: int, batches: Callable[[range], Iterable[Any]], folder: Path,
+    names: tuple[int | str, ...], trainer_options: dict[str, Any],
+) -> list[float]:
+    """Train `module` for `steps` steps, from the checkpoint in `folder` where one stands; return the loss per leg.
+
+    Raises Diverged at a loss that is not finite.
+    """
+    steady = Steady(names, folder, trainer_options.get("checkpoint_seconds", 30.0))
+    if trainer_options.get("compile"):
+        module.compile()
+    trainer = _trainer(trainer_options.get("progress", False), trainer_options, callbacks=[steady], max_steps=steps, max_epochs=-1)
+    checkpoint = folder / "training" / "last.ckpt"
+    loader = torch.utils.data.DataLoader(Legs(module, steps, batches), batch_size=None)
+    trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
+    return steady.curve
+
+
+def predict(
+    module: pl.LightningModule, batches: Iterable[Any], trainer_options: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Run `module.predict_step` over `batches` in order; return its named tensors, rows joined, on the CPU."""
+    trainer = _trainer(False, trainer_options)
+    parts: Any = trainer.predict(module, _Stream(batches), weights_only=False) or []
+    return {name: torch.cat([part[name].float().cpu() if part[name].is_floating_point() else part[name].cpu() for part in parts])
+            for name in (parts[0] if parts else {})}
+
+
+class _Stream(IterableDataset):
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)

@@ -1,0 +1,77 @@
+"""What a recipe will do before it does it: rounds, labels, stages to do or reuse, passes, disk and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ssal import registry
+from ssal.compare import images_of
+from ssal.data.images import Images
+from ssal.data.views import Views
+from ssal.learner.base import Learner
+from ssal.pretext.pretrain import encoder_of
+from ssal.project import check_budget
+from ssal.recipe import Arm, Recipe
+
+
+def plan(recipe: Recipe, checkpoints: Path) -> list[str]:
+    """Return the plan, one line each; the data are read, nothing is trained.
+
+    Raises BadInput where the data cannot serve the recipe.
+    """
+    lines = [f"{recipe.path}: {len(recipe.arms)} arms × {len(recipe.seeds)} seeds"]
+    for number, arm in enumerate(recipe.arms.values()):
+        images = images_of(arm, checkpoints)
+        if number == 0:
+            lines += [f"  {line}" for line in images.summary()]
+        check_budget(arm, images)
+        lines += _arm(recipe, arm, images, checkpoints)
+    return lines
+
+
+def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[str]:
+    given = len(images.given)
+    counts = [given + bought for bought in arm.rounds()]
+    trainings = len(counts) + bool(given)
+    seeds = sorted({seed % arm.encoders if arm.encoders else seed for seed in recipe.seeds})
+    encoders = [
+        encoder_of(images, checkpoints, seed, arm.trainer, method=arm.pretext_method, options=arm.pretext,
+                   backbone=arm.backbone) for seed in seeds
+    ]
+    made = sum((encoder.folder / "record.json").exists() for encoder in encoders)
+    ended = sum(
+        (checkpoints / recipe.name / arm.name / f"seed_{seed}" / f"round_{number}" / "metrics.json").exists()
+        for seed in recipe.seeds for number in range(trainings + 1)
+    )
+    learner = _learner(arm, images, encoders[0].build())
+    per_step = learner.batch_size + 2 * learner.unlabelled_batch_size
+    parameters = sum(p.numel() for p in learner.average.parameters())
+    frozen = registry.find("learner", arm.learner_method).traits.get("frozen", False)
+    scored = 0 if frozen else (len(images.pool) + len(images.test)) * trainings
+    disk = (parameters * 4 * trainings + len(images.pool) * 4 * max(2, len(images.classes)) * trainings) * len(recipe.seeds)
+    pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
+    steps = round(arm.pretext.get("epochs", 0) * len(images.pool) / arm.pretext.get("batch_size", 1))
+    pretext = (
+        f"{arm.pretext_method}: {len(encoders)} encoders of {steps} steps, {made} to reuse" if steps else
+        "no pretext" + (f", weights from {arm.backbone['weights']}" if arm.backbone.get("weights") else "")
+    )
+    return [
+        f"arm {arm.name}",
+        f"  labels: {', '.join(map(str, counts))} ({arm.first_round} first, then {arm.strategy}, answered by "
+        f"{arm.answered_by})",
+        f"  {pretext}",
+        f"  {arm.learner_method}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
+        f"steps of {per_step or 'all labelled'} forward images each",
+        f"  scoring: {scored:,} forward images per seed" + (" (features are read, not computed)" if frozen else ""),
+        f"  disk: about {disk / 2**20:,.0f} MiB; memory: about {(pixels + parameters * 24) / 2**20:,.0f} MiB beside "
+        "the network's activations",
+    ]
+
+
+def _learner(arm: Arm, images: Images, encoder: torch.nn.Module) -> Learner:
+    learner: Learner = registry.find("learner", arm.learner_method).call(
+        encoder, Views.of(images), max(2, len(images.classes)), **arm.learner
+    )
+    return learner

@@ -1,0 +1,89 @@
+"""BYOL: one network predicts what a slowly following copy of itself says about another view."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Annotated, Any
+
+import torch
+from lightly.loss import NegativeCosineSimilarity
+from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
+from lightly.models.utils import update_momentum
+from pydantic import Field
+from torch import Tensor, nn
+
+from ssal.data.views import Views
+from ssal.pretext.base import Optimiser, Pretext
+from ssal.registry import pretext
+
+
+def target_decay(base: float, progress: float) -> float:
+    """Return the target's averaging decay, which rises from `base` to 1 by a half cosine (Grill et al., 2020)."""
+    return 1 - (1 - base) * (math.cos(math.pi * progress) + 1) / 2
+
+
+@pretext("byol")
+class BYOL(Pretext):
+    """Predicts a following network's projection of another view, without negatives (Grill et al., 2020).
+
+    Defaults are the authors' 40-to-100-epoch preset (LARS, rate 0.45 per 256 images, weight decay 1e-6, target decay
+    0.97 rising to 1) with heads of 1024 hidden units as lightly uses at 32 px. The target stays in train mode: its
+    BatchNorm statistics are its own.
+    Differs from the paper: the loss is half the sum of both directions minus a constant (−cos in place of 2 − 2 cos), a
+    quarter of the gradient, to which LARS is blind; blur and solarise are off unless asked for, as small images want.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, views: Views, *,
+        epochs: Annotated[int, Field(gt=0)] = 100,
+        batch_size: Annotated[int, Field(gt=1)] = 512,
+        hidden: Annotated[int, Field(gt=0)] = 1024,
+        projection: Annotated[int, Field(gt=0)] = 256,
+        target_decay_base: Annotated[float, Field(ge=0, lt=1)] = 0.97,
+        optimiser: Optimiser = "lars",
+        learning_rate: Annotated[float, Field(gt=0)] = 0.45,
+        weight_decay: Annotated[float, Field(ge=0)] = 1e-6,
+        warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+        strength: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08,
+        blur: tuple[float, float] = (0.0, 0.0),
+        solarise: tuple[float, float] = (0.0, 0.0),
+        steps: int,
+    ) -> None:
+        """Take the recipe's options; blur and solarise are the probabilities in the first and the second view."""
+        super().__init__(
+            backbone, views, steps=steps, batch_size=batch_size, optimiser=optimiser, learning_rate=learning_rate,
+            weight_decay=weight_decay, warm_up=warm_up,
+        )
+        width: int = backbone.num_features  # type: ignore[assignment]
+        self.projection = BYOLProjectionHead(width, hidden, projection)
+        self.prediction = BYOLPredictionHead(projection, hidden, projection)
+        self.target_backbone = copy.deepcopy(backbone).requires_grad_(False)
+        self.target_projection = copy.deepcopy(self.projection).requires_grad_(False)
+        self.criterion = NegativeCosineSimilarity()
+        self.target_decay_base = target_decay_base
+        self.view_options = [
+            {"strength": strength, "min_scale": min_scale, "blur": blur[view], "solarise": solarise[view]}
+            for view in (0, 1)
+        ]
+
+    def two_views(self, images: Tensor, first_seed: int, second_seed: int) -> tuple[Tensor, Tensor]:
+        """Draw the two views, which may differ in blur and solarise."""
+        first = self.views.contrastive(images, first_seed, **self.view_options[0])
+        return first, self.views.contrastive(images, second_seed, **self.view_options[1])
+
+    def loss(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the mean of the two directions' negative cosine similarities."""
+        with torch.no_grad():
+            targets = [self.target_projection(self.target_backbone(view)) for view in (first, second)]
+        projections = [self.projection(self.backbone(view)) for view in (first, second)]
+        self.track(projections[0])
+        predictions = [self.prediction(projection) for projection in projections]
+        return 0.5 * (self.criterion(predictions[0], targets[1]) + self.criterion(predictions[1], targets[0]))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+        """Let the target follow."""
+        decay = target_decay(self.target_decay_base, self.global_step / self.steps)
+        update_momentum(self.backbone, self.target_backbone, decay)
+        update_momentum(self.projection, self.target_projection, decay)

@@ -1,0 +1,89 @@
+"""Encoder: a backbone with its weights in a folder; what stage 1 leaves and every later stage may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from ssal import backbones, loop
+from ssal.artefacts import once, read_json, read_tensors, write_tensors
+from ssal.data import batches
+from ssal.data.images import Images, ImageSet
+from ssal.data.views import Views
+
+SHARED_FILES = [
+    Path(__file__).parents[1] / name
+    for name in ("backbones.py", "loop.py", "data/augment.py", "data/randaugment.py", "data/batches.py", "data/views.py")
+]
+"""What every training depends on beside its own file: a change here makes fingerprints new."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A backbone with its weights, in a folder; features of all images are computed once and kept beside it."""
+
+    folder: Path
+    fingerprint: str
+    shape: tuple[int, ...]
+    backbone: dict[str, Any]
+    seed: int
+    ready: bool
+    """Whether it has learned anything: from a pretext, or from `backbone.weights`."""
+    trainer: dict[str, Any]
+    facts: dict[str, Any]
+    """What the fingerprint follows from."""
+
+    def build(self) -> nn.Module:
+        """Return a fresh backbone with the encoder's weights, on the CPU."""
+        network = backbones.build(self.shape, **self.backbone, seed=self.seed)
+        if (self.folder / "encoder.safetensors").exists():
+            network.load_state_dict(read_tensors(self.folder / "encoder.safetensors"))
+        return network
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What the stage wrote down: seconds, loss curve, spread of the projections."""
+        path = self.folder / "record.json"
+        return read_json(path) if path.exists() else {"seconds": 0.0}
+
+    def features(self, images: Images) -> dict[str, Tensor]:
+        """Return `pool` (n,D) and `test` (m,D) features of the deterministic view, rows in id order."""
+        if len(self.shape) == 1:
+            return {part: getattr(images, part).fetch(torch.arange(len(getattr(images, part)))) for part in ("pool", "test")}
+        folder = self.folder / f"features_{images.fingerprint}"
+
+        def make(folder: Path) -> dict[str, Any]:
+            scorer = _Embed(self.build(), Views.of(images))
+            parts = {
+                part: loop.predict(scorer, batches.in_order(getattr(images, part)), self.trainer)["features"]
+                if len(getattr(images, part)) else torch.empty(0, 0)
+                for part in ("pool", "test")
+            }
+            write_tensors(folder / "features.safetensors", parts)
+            return {"images": sum(map(len, parts.values()))}
+
+        return read_tensors(once(folder, make) / "features.safetensors")
+
+    def embedded(self, images: Images) -> Images:
+        """Return `images` with every image replaced by its features: what frozen learners train on."""
+        features = self.features(images)
+        return replace(
+            images,
+            pool=ImageSet(images.pool.ids, images.pool.paths, pixels=features["pool"]),
+            test=ImageSet(images.test.ids, images.test.paths, pixels=features["test"]),
+        )
+
+
+class _Embed(pl.LightningModule):
+    def __init__(self, backbone: nn.Module, views: Views) -> None:
+        super().__init__()
+        self.backbone, self.views = backbone, views
+
+    def predict_step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
+        return {"features": self.backbone(self.views.plain(batch))}

@@ -1,0 +1,72 @@
+"""Stage 1: images to encoder. Trained once per fingerprint and shared by every arm that asks for the same."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssal import backbones, loop, registry
+from ssal.artefacts import file_fingerprint, fingerprint, once, source_fingerprint, write_tensors
+from ssal.data import batches
+from ssal.data.images import Images
+from ssal.data.views import Views
+from ssal.pretext.encoder import SHARED_FILES, Encoder
+from ssal.streams import stream
+
+log = logging.getLogger("ssal")
+
+
+def encoder_of(
+    images: Images, checkpoints: Path, seed: int, trainer: dict[str, Any], *,
+    method: str, options: dict[str, Any], backbone: dict[str, Any],
+) -> Encoder:
+    """Return the encoder that these options name, whether or not it has been trained."""
+    weights = backbone.get("weights")
+    sources = list(SHARED_FILES)
+    if method != "none":
+        sources += [registry.find("pretext", method).file, Path(__file__).with_name("base.py")]
+    facts = {
+        "method": method, "options": options, "backbone": backbone, "seed": seed, "images": images.fingerprint,
+        "flip": images.flip, "precision": trainer.get("precision"), "source": source_fingerprint(*sources),
+        "weights": file_fingerprint(Path(weights)) if weights else None,
+    }
+    name = fingerprint(facts)
+    ready = method != "none" or bool(weights) or len(images.pool.shape) == 1
+    return Encoder(checkpoints / "encoders" / name, name, images.pool.shape, backbone, seed, ready, trainer, facts)
+
+
+def pretrain(
+    images: Images, checkpoints: Path, seed: int, trainer: dict[str, Any], *,
+    method: str, options: dict[str, Any], backbone: dict[str, Any],
+) -> Encoder:
+    """Return the encoder that `method` trains on the images of the pool; `none` gives the backbone as it starts."""
+    encoder = encoder_of(images, checkpoints, seed, trainer, method=method, options=options, backbone=backbone)
+    if method == "none":
+        return encoder
+
+    def make(folder: Path) -> dict[str, Any]:
+        began = time.perf_counter()
+        size: int = options["batch_size"]
+        steps = max(1, round(options["epochs"] * len(images.pool) / size))
+        network = backbones.build(images.pool.shape, **backbone, seed=seed)
+        names = (seed, "pretrain")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(*names, "heads"))
+            module = registry.find("pretext", method).call(network, Views.of(images), steps=steps, **options)
+        module.names = names
+        log.info("pretrain %s: %d steps of %d images", method, steps, size)
+        curve = loop.fit(
+            module, steps, lambda leg: batches.unlabelled_only(images.pool, leg, size, names), folder, names, trainer
+        )
+        spread = float(module.spread)
+        if spread < 0.1:
+            log.warning("%s: the projections have collapsed (spread %.3f of 1); the encoder is of little use", method, spread)
+        write_tensors(folder / "encoder.safetensors", network.state_dict())
+        return {**encoder.facts, "steps": steps, "seconds": time.perf_counter() - began, "spread": spread, "loss": curve}
+
+    once(encoder.folder, make)
+    return encoder

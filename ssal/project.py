@@ -1,0 +1,113 @@
+"""The rounds of one (arm, seed): the resumable loop. State is the folder and the ledger, nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import shutil
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ssal.artefacts import read_json, write_json
+from ssal.data.images import Images
+from ssal.errors import BadInput
+from ssal.labelling.ledger import GIVEN, Entry, Ledger
+from ssal.recipe import Arm, differences
+from ssal.round import run_round
+
+log = logging.getLogger("ssal")
+
+
+def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: Path, overwrite: bool = False) -> None:
+    """Run, resume or extend one arm with one seed in `folder`, as far as it goes.
+
+    Raises BadInput where another recipe made what stands there, or another process is at work on it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"{folder}: another process is running this arm and seed; wait for it, or stop it") from None
+        check_budget(arm, images)
+        _claim(arm, images, folder, overwrite)
+        ledger = Ledger(folder / "ledger.sqlite")
+        if images.given and not ledger.entries():
+            ledger.append(Entry(id, images.given[id], "folder", 0, GIVEN) for id in sorted(images.given))
+        for number in count():
+            round_folder = folder / f"round_{number}"
+            round_folder.mkdir(exist_ok=True)
+            log.info("%s seed %d round %d: %d labels", arm.name, seed, number, len(ledger.labels()))
+            if not run_round(arm, seed, number, images, ledger, checkpoints, round_folder):
+                write_json(folder / "finished.json", {"labels_bought": ledger.bought(), "images": len(images.pool)})
+                return
+
+
+def check_budget(arm: Arm, images: Images) -> None:
+    """Raise BadInput where an arm asks for more labels than there are images without one."""
+    free = len(images.pool) - len(images.given)
+    if arm.budget > free:
+        raise BadInput(
+            f"acquisition.budget: {arm.budget} labels are asked for, but the pool has {free} images without one; "
+            f"type acquisition.budget={free} or less"
+        )
+
+
+def finished(arm: Arm, folder: Path) -> bool:
+    """Say whether this arm has bought all its labels in `folder`, under this very recipe."""
+    if not (folder / "finished.json").exists():
+        return False
+    if differences(read_json(folder / "run.json")["recipe"], arm.resolved()):
+        return False
+    done = read_json(folder / "finished.json")
+    return bool(done["labels_bought"] >= arm.budget)
+
+
+def _claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
+    """Write down whose folder this is, or refuse it to a recipe that differs from the one that made it."""
+    record = folder / "run.json"
+    now: dict[str, Any] = {"recipe": arm.resolved(), "images": images.fingerprint, "test": list(images.test.ids)}
+    if record.exists() and not overwrite:
+        before = read_json(record)
+        changed = differences(before["recipe"], now["recipe"])
+        if before["images"] != now["images"]:
+            changed.append("the images themselves")
+        if changed:
+            raise BadInput(
+                f"{folder}: this run was made by another recipe ({', '.join(changed)} differ); undo the change, "
+                "give the recipe another name, or type --overwrite to start again"
+            )
+    elif record.exists():
+        _set_aside(folder)
+    write_json(record, now)
+
+
+def _set_aside(folder: Path) -> None:
+    """Clear a run's folder for another recipe; its ledger is kept under another name, for people may have filled it."""
+    for item in folder.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item)
+        elif item.name == "ledger.sqlite":
+            item.rename(folder / f"ledger.replaced_{len(list(folder.glob('ledger.replaced_*'))) + 1}.sqlite")
+        elif item.name not in (".lock", *(kept.name for kept in folder.glob("ledger.replaced_*"))):
+            item.unlink()
+
+
+def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
+    """Return one row per finished round that trained a learner, as results.csv holds them."""
+    rows = []
+    for number in count():
+        metrics, asked = folder / f"round_{number}" / "metrics.json", folder / f"round_{number}" / "asked.json"
+        if not metrics.parent.exists():
+            return rows
+        if not metrics.exists():
+            continue
+        cost = read_json(asked) if asked.exists() else {"score_seconds": 0.0, "select_seconds": 0.0}
+        rows.append({
+            "arm": arm.name, "seed": seed, **read_json(metrics),
+            "score_seconds": cost["score_seconds"], "select_seconds": cost["select_seconds"],
+            "strategy": arm.strategy, "learner": arm.learner_method, "pretext": arm.pretext_method,
+            "companions": "", "oracle": "",
+        })
+    return rows

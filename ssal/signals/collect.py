@@ -1,0 +1,94 @@
+"""Stage 3: classifier and pool to one table of tensors. Every per-image source shares one predict pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ssal import loop, registry
+from ssal.artefacts import read_tensors, write_tensors
+from ssal.data import batches
+from ssal.data.images import Images
+from ssal.errors import BadInput, nearest
+from ssal.labelling.ledger import Ledger
+from ssal.learner.base import Learner
+from ssal.learner.trained import Trained
+from ssal.pretext.encoder import Encoder
+from ssal.registry import Method
+
+log = logging.getLogger("ssal")
+
+
+class OnePass(pl.LightningModule):
+    """Calls every per-batch source on the same batch, so the pool is read and forwarded once for all of them."""
+
+    def __init__(self, learner: Learner, sources: Sequence[tuple[Method, dict[str, Any]]]) -> None:
+        """`sources` are methods with their recipe options."""
+        super().__init__()
+        self.learner, self.sources = learner, sources
+
+    def predict_step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
+        """Return all sources' tensors of one batch."""
+        return {name: rows for source, options in self.sources
+                for name, rows in source.call(self.learner, batch, **options).items()}
+
+
+def sources_of(needs: Sequence[str]) -> dict[str, Method]:
+    """Return the signal sources, by name, that provide the signals in `needs`; `labelled_…` come with their own."""
+    wanted = {need.removeprefix("labelled_") for need in needs} - {"labels", "child_scores"}
+    found = {name: source for name, source in registry.methods("signal").items() if wanted & set(source.provides)}
+    provided = {name for source in found.values() for name in source.provides}
+    for need in sorted(wanted - provided):
+        raise BadInput(f"no source provides the signal {need!r}{nearest(need, provided)}")
+    return found
+
+
+def collect(
+    needs: Sequence[str], learner: Trained | None, encoder: Encoder, images: Images, ledger: Ledger, folder: Path,
+    previous: Path | None, *, options: dict[str, dict[str, Any]],
+) -> dict[str, Tensor]:
+    """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
+
+    Without a learner `features` are the encoder's. `outputs.safetensors` keeps the probabilities of all training
+    images for later rounds; `table.safetensors` is what `choose` reads.
+    """
+    path = folder / "table.safetensors"
+    if path.exists():
+        return read_tensors(path)
+    sources = sources_of(needs)
+    everything: dict[str, Tensor] = {}
+    if learner is not None:
+        sources.setdefault("outputs", registry.find("signal", "outputs"))
+        each_batch = [(source, options.get(name, {})) for name, source in sources.items() if source.traits["each"] == "batch"]
+        one_pass = OnePass(learner.learner, each_batch)
+        everything |= loop.predict(one_pass, batches.in_order(learner.images.pool), learner.trainer)
+        write_tensors(folder / "outputs.safetensors", {"probabilities": everything["probabilities"]})
+    elif "features" in needs or "labelled_features" in needs:
+        everything["features"] = encoder.features(images)["pool"]
+    supplied = {"encoder": encoder, "images": images,
+                "previous": read_tensors(previous) if previous and previous.exists() else {}}
+    for name, source in sources.items():
+        if source.traits["each"] == "round" and set(source.provides) & {need.removeprefix("labelled_") for need in needs}:
+            everything |= source.call(*(supplied[need] for need in source.needs), **options.get(name, {}))
+    table = split(everything, images, ledger)
+    write_tensors(path, table)
+    log.info("signals of %d images: %s", len(images.pool), ", ".join(sorted(everything)) or "none needed")
+    return table
+
+
+def split(everything: dict[str, Tensor], images: Images, ledger: Ledger) -> dict[str, Tensor]:
+    """Return pool rows under their own names, labelled rows under `labelled_…`, `labels`, and `rows` of the pool."""
+    numbers = ledger.numbered(images.classes)
+    labelled = torch.tensor([index for index, id in enumerate(images.pool.ids) if id in numbers], dtype=torch.long)
+    unlabelled = torch.tensor([index for index, id in enumerate(images.pool.ids) if id not in numbers], dtype=torch.long)
+    table = {"rows": unlabelled, "labels": torch.tensor([numbers[images.pool.ids[i]] for i in labelled], dtype=torch.long)}
+    for name, rows in everything.items():
+        table[name] = rows[unlabelled]
+        table[f"labelled_{name}"] = rows[labelled]
+    return table
