@@ -98,13 +98,11 @@ def contrastive(
     out on small images; BYOL's two views are `blur=1.0` and `blur=0.1, solarise=0.2`, with `saturation=0.4` for both.
     uint8 in, float32 in [0, 1] out, same size; no other random stream moves.
     Differs from the authors' code: crops are resized by bilinear interpolation with aligned corners, and the order of
-    the four jitters is drawn once per call, where torchvision draws it per image. All else is drawn per image.
+    the four jitters, each of them equal to torchvision's, is drawn once per call. All else is drawn per image.
     """
     if not len(images):
         return images.float()
-    steps = _contrastive(
-        *images.shape[2:], flip, strength, saturation, min_scale, grayscale, blur, solarise
-    )
+    steps = _contrastive(*images.shape[2:], flip, strength, saturation, min_scale, grayscale, blur, solarise)
     # kornia draws from the global CPU generator, whatever device the images are on.
     with torch.random.fork_rng(devices=[]), torch.autocast(images.device.type, enabled=False):
         torch.default_generator.manual_seed(stream_seed)

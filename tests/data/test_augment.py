@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 
 from ssal.data import augment
 from ssal.data.randaugment import cutout, randaugment
@@ -190,6 +191,26 @@ def test_jitter_strength() -> None:
     assert abs((views - 1).abs().lt(1e-4).float().mean() - 0.2) < 0.04
     assert views.min() > 0.6 - 1e-3 and views.max() < 1.4 + 1e-3
     assert views.min() < 0.62 and views.max() > 1.38
+
+
+def test_jitters_equal_torchvisions() -> None:
+    """Factors are kornia's own draws; the order is whichever it drew, so a reordered or unlike jitter shows."""
+    images = noise(40, 16, 16)
+    jitter = next(step for step in augment._contrastive(16, 16, False, 1.0, 0.8, 1.0, 0.0, 0.0, 0.0)
+                  if type(step).__name__ == "ColorJitter")  # fmt: skip
+    views = augment.contrastive(images, 11, flip=False, strength=1.0, min_scale=1.0, grayscale=0.0)
+    drawn, checked = jitter._params, 0
+    functions = [functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation,
+                 functional.adjust_hue]  # fmt: skip
+    factors = [drawn[f"{name}_factor"] for name in ("brightness", "contrast", "saturation", "hue")]
+    for at in range(len(images)):
+        expected = images[at].float() / 255
+        if drawn["batch_prob"][at]:
+            for which in drawn["order"].tolist():
+                expected = functions[which](expected, factors[which][at].item())
+            checked += 1
+        assert torch.allclose(views[at], expected, atol=1e-3)
+    assert 20 < checked < 40 and len(factors[0].unique()) == 40
 
 
 def test_contrastive_is_not_moved_by_autocast() -> None:
