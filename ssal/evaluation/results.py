@@ -1,0 +1,161 @@
+"""The tidy results of a comparison: one row per arm, seed and round that trained a learner; and its final table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from ssal.artefacts import write_text
+from ssal.errors import BadInput
+from ssal.evaluation.references import REFERENCES
+
+Row = dict[str, Any]
+
+COUNTS = ("seed", "round", "labels")
+WORDS = ("arm", "strategy", "learner", "pretext", "companions", "oracle", "learner_folder")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error")
+SECONDS = ("pretrain_seconds", "train_seconds", "score_seconds", "select_seconds")
+
+
+def write_results(path: Path, results: Sequence[Row]) -> None:
+    """Write `results` as CSV to `path`, all or nothing; a value that a row lacks is left empty."""
+    references = [f"{name}_accuracy" for name in references_in(results)]
+    columns = ["arm", *COUNTS, *METRICS, *references, *SECONDS, *WORDS[1:-1]]
+    columns += dict.fromkeys(name for row in results for name in row if name not in columns)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(results)
+    write_text(path, text.getvalue())
+
+
+def read_results(path: Path) -> list[Row]:
+    """Return what `write_results` left at `path`, numbers as numbers; empty numbers are left out of their row."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return [{name: _typed(name, text) for name, text in row.items() if text or name in WORDS} for row in rows]
+    except ValueError as error:
+        raise BadInput(f"{path}: expected numbers outside the columns {', '.join(WORDS)}, got {error}") from error
+
+
+def _typed(name: str, text: str) -> Any:
+    if name in WORDS:
+        return text
+    return int(text) if name in COUNTS else float(text)
+
+
+def arms_in(results: Sequence[Row]) -> list[str]:
+    """Return the arms, in order of first appearance."""
+    return list(dict.fromkeys(row["arm"] for row in results))
+
+
+def references_in(results: Sequence[Row]) -> list[str]:
+    """Return the references that at least one row was measured with."""
+    return [name for name in REFERENCES if any(f"{name}_accuracy" in row for row in results)]
+
+
+def scores(results: Sequence[Row], arm: str, metric: str = "accuracy") -> dict[tuple[int, int], float]:
+    """Return (seed, labels) -> `metric` of one arm. Raises BadInput where an arm has a seed and label count twice."""
+    found: dict[tuple[int, int], float] = {}
+    for row in results:
+        if row["arm"] == arm and row.get(metric) is not None:
+            key = (int(row["seed"]), int(row["labels"]))
+            if key in found:
+                raise BadInput(
+                    f"results: expected one row per arm, seed and label count, got two for arm {arm!r}, seed {key[0]}, "
+                    f"{key[1]} labels; remove one"
+                )
+            found[key] = float(row[metric])
+    return found
+
+
+class Cell(NamedTuple):
+    """Mean and spread over seeds at one budget; `sd` is None with one seed."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+class Line(NamedTuple):
+    """One row of the final table: an arm, or a reference classifier on the labels that arms bought."""
+
+    name: str
+    reference: str | None
+    arms: tuple[str, ...]
+    points: dict[tuple[int, int], float]
+    cells: dict[int, Cell]
+
+    @property
+    def title(self) -> str:
+        """Return the arm's name, or the reference's and whose labels it learnt from."""
+        return f"{self.name} (labels of {', '.join(self.arms)})" if self.reference else self.name
+
+
+def lines(results: Sequence[Row], metric: str = "accuracy") -> list[Line]:
+    """Return the arms, then the references on each arm's labels; equal reference rows become one."""
+    found = [_line(arm, None, (arm,), scores(results, arm, metric)) for arm in arms_in(results)]
+    for reference in references_in(results) if metric == "accuracy" else []:
+        same: dict[tuple[tuple[tuple[int, int], float], ...], list[str]] = {}
+        for arm in arms_in(results):
+            points = scores(results, arm, f"{reference}_accuracy")
+            if points:
+                same.setdefault(tuple(sorted(points.items())), []).append(arm)
+        found += [_line(f"{reference} on pixels", reference, tuple(arms), dict(key)) for key, arms in same.items()]
+    return [line for line in found if line.cells]
+
+
+def _line(name: str, reference: str | None, arms: tuple[str, ...], points: dict[tuple[int, int], float]) -> Line:
+    cells: dict[int, Cell] = {}
+    for labels in sorted({labels for _, labels in points}):
+        values = [value for (_, count), value in sorted(points.items()) if count == labels]
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        cells[labels] = Cell(statistics.fmean(values), spread, len(values))
+    return Line(name, reference, arms, points, cells)
+
+
+def budgets_in(table: Sequence[Line]) -> list[int]:
+    """Return every label count that a row of the table has, rising."""
+    return sorted({labels for line in table for labels in line.cells})
+
+
+def thinned(values: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` of `values`, evenly spread, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
+
+
+def final_table(results: Sequence[Row], most: int = 6) -> Table:
+    """Return accuracy by arm and label count as a table for the terminal: mean ± sd over seeds, in percent."""
+    found = lines(results)
+    budgets = thinned(budgets_in(found), most)
+    seeds = sorted({len({seed for seed, _ in line.points}) for line in found})
+    counts = "–".join(str(count) for count in dict.fromkeys((seeds[0], seeds[-1]))) if seeds else "0"
+    title = f"Test accuracy in percent, mean ± sd, {counts} seed{'' if counts == '1' else 's'}"
+    if len(budgets) < len(budgets_in(found)):
+        title += f"; {len(budgets)} of {len(budgets_in(found))} label counts"
+    table = Table(title=title, title_justify="left")
+    table.add_column("arm", overflow="fold")
+    for labels in budgets:
+        table.add_column(f"{labels} labels" if labels == budgets[0] else str(labels), justify="right", no_wrap=True)
+    table.add_column("seeds", justify="right")
+    for line in found:
+        n = str(max(cell.n for cell in line.cells.values()))
+        table.add_row(line.title, *(percent(line.cells.get(labels)) for labels in budgets), n,
+                      style="dim" if line.reference else None)
+    return table
+
+
+def percent(cell: Cell | None) -> str:
+    """Return `91.2 ± 0.4`, without the spread where there is one seed, or a dash where there is no cell."""
+    if cell is None:
+        return "–"
+    return f"{100 * cell.mean:.1f}" + ("" if cell.sd is None else f" ± {100 * cell.sd:.1f}")
