@@ -33,6 +33,7 @@ log = logging.getLogger("ssal")
 FACTS = np.dtype([("id", "S16"), ("place", np.int64), ("sums", np.uint64, 3), ("squares", np.uint64, 3)])
 """Of each item: its id, the item whose pixels it shares (-1: unreadable), sums of its pixels and of their squares."""
 
+
 @dataclass(frozen=True)
 class Contents:
     """What `examine` found; all arrays have one entry per item of the listing."""

@@ -28,6 +28,8 @@ def check_manifest(listing: Listing, classes: list[str] | None) -> None:
 
 def check_sides(sides: Divided, names: list[str], labels: str, *, own_parts: bool) -> None:
     """Raise BadInput where these images cannot serve: too few classes, or no labels where they are needed."""
+    if not sides.pool:
+        raise BadInput("data: no image is left to learn from; type a lower data.test_fraction, or add train images")
     if labels == "hidden":
         if not any(entry.label is not None for entry in sides.pool + sides.test):
             raise BadInput(
@@ -42,8 +44,6 @@ def check_sides(sides: Divided, names: list[str], labels: str, *, own_parts: boo
             f"data: there is a single class, {names[0]!r}; a classifier needs two or more (one folder each), or name "
             f"the others that people may answer: data.labels=given data.classes=[{names[0]}, …]"
         )
-    if not sides.pool:
-        raise BadInput("data: no image is left to learn from; type a lower data.test_fraction, or add train images")
     if not sides.test and (labels == "hidden" or own_parts):
         why = "no image of the test part has a label" if own_parts else "the split left no image for testing"
         raise BadInput(f"data: {why}; give the test images labels, or type a higher data.test_fraction")

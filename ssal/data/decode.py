@@ -54,6 +54,9 @@ def upright_size(content: Content) -> tuple[int, int]:
     """Return (height, width) as `decode` would, from the header alone. Raises Unreadable."""
     try:
         image = _open(content)
+        if image.format == "TIFF":  # whether its size at this point is upright differs between versions of Pillow
+            image = ImageOps.exif_transpose(image)
+            return (image.height, image.width)
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return (image.width, image.height) if turned else (image.height, image.width)
     except (Unreadable, MemoryError):

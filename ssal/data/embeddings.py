@@ -54,9 +54,7 @@ def _with_manifest(features: NDArray[np.float32], manifest: Path) -> Listing:
             problems.append((line, f"id {id} stands in line {first} already"))
         items.append(Item(row.get("path") or id or f"row {number}", row.get("label") or None, part, line))
     own = tuple(row["id"] for _, row in lines) if "id" in lines[0][1] else None
-    return Listing(
-        items, _no_images, "", problems=tuple(problems), manifest=str(manifest), features=features, ids=own
-    )
+    return Listing(items, _no_images, "", problems=tuple(problems), manifest=str(manifest), features=features, ids=own)
 
 
 def _no_images(number: int) -> bytes:

@@ -47,7 +47,10 @@ def folder(*, path: str = "") -> Listing:
     inner = _inner(split)
     notes = [f"everything stands in {'/'.join(inner)}/"] if inner else []
     items, kept, aside = [], [], Counter[str]()
-    parted = any(parts[len(inner)] == "train" for parts in split)
+    heads = {parts[len(inner)] for parts in split}
+    # A class may be called train as well: then no class folders are in it.
+    in_train = any(parts[len(inner)] == "train" and len(parts) > len(inner) + 2 for parts in split)
+    parted = "train" in heads and (in_train or heads <= {"train", "test"})
     for file, whole in zip(images, split, strict=True):
         parts = whole[len(inner) :]
         if parted and parts[0] not in ("train", "test"):
@@ -78,15 +81,14 @@ def _class(parts: tuple[str, ...]) -> str | None:
 
 def _inner(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the outer folders that hold everything (dataset/train/… in a tar, say)."""
-    inner: tuple[str, ...] = ()
-    while True:
-        depth = len(inner)
-        heads = {parts[depth] for parts in paths}
-        nested = all(len(parts) > depth + 2 for parts in paths)
-        below = {parts[depth + 1] for parts in paths} if nested else set()
-        if len(heads) != 1 or heads <= {"train", "test"} or not ("train" in below or len(below) > 1):
-            return inner
-        inner = (*inner, heads.pop())
+    first = paths[0][:-1]
+    same = [all(parts[depth : depth + 1] == (name,) for parts in paths) for depth, name in enumerate(first)]
+    outer = first[: (*same, False).index(False)]
+    if "train" in outer:
+        return outer[: outer.index("train")]
+    below = {parts[len(outer)] for parts in paths if len(parts) > len(outer) + 1}
+    # One folder with images alone is a class, whatever it lies in.
+    return outer if "train" in below or len(below) > 1 else outer[:-1]
 
 
 def _walk(root: Path) -> Iterator[_File]:
@@ -117,8 +119,9 @@ def _members(archive: Path) -> tuple[list[_File], Callable[[str], bytes]]:
         with tarfile.open(archive, "r:") as tar:
             members = {member.name.removeprefix("./"): member for member in tar}
     except tarfile.TarError as error:
-        packed = archive.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
-        what = "is compressed, so single images cannot be read from it; unpack it" if packed else f"is no tar: {error}"
+        what = f"is damaged, or no tar: {error}"
+        if archive.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"):
+            what = "is compressed, so single images cannot be read from it; unpack it"
         raise BadInput(f"data.path: {archive} {what}; expected a folder or an uncompressed .tar") from error
     places = {}
     for name, member in members.items():

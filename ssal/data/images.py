@@ -75,7 +75,8 @@ class ImageSet:
         """Return the same set with resident pixels on `device`; a lazy set is returned as it is."""
         wanted = torch.device(device)
         if not isinstance(self._pixels, Tensor) or (wanted.type, wanted.index or 0) == (
-            self._pixels.device.type, self._pixels.device.index or 0
+            self._pixels.device.type,
+            self._pixels.device.index or 0,
         ):
             return self
         own = self._pixels if self._places is None else self._pixels.index_select(0, self._places)
