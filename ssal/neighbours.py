@@ -12,6 +12,8 @@ from torch import Tensor
 SPARE = 8
 """Neighbours searched beyond k. Distances by the product formula are only good to about 1e-3 of a vector's length near
 zero, so the k best are taken from k + SPARE after their distances are computed again from differences."""
+POINTS_AT_ONCE = 1 << 17
+"""Points that one block of the search in torch holds at most."""
 
 
 @contextlib.contextmanager
@@ -65,7 +67,7 @@ def _search_faiss(queries: Tensor, points: Tensor, k: int) -> Tensor:
 def _search_torch(queries: Tensor, points: Tensor, k: int, cells: int = 1 << 27) -> Tensor:
     """Rows of the k nearest points, by blocks of at most `cells` distances."""
     squares = points.square().sum(1)
-    width = min(len(points), max(k, 1 << 17))
+    width = min(len(points), POINTS_AT_ONCE)
     height = max(1, cells // width)
     found = []
     with full_precision():

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ssal import streams
+from ssal.acquisition import checks
 from ssal.artefacts import write_text
 from ssal.errors import BadInput, listing
 from ssal.registry import Method, find, needs_of
-from ssal.signals.vocabulary import VOCABULARY
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,20 @@ def choose(
     order = sorted(range(len(ids)), key=lambda row: hashlib.sha256(f"{seed}/{ids[row]}".encode()).digest())
     shuffled, budget = [ids[row] for row in order], min(query_size, len(ids))
     needs = needs_of(strategy, options)
-    signals: dict[str, Any] = {name: _signal(name, table[name], order, shuffled) for name in needs}
+    signals: dict[str, Any] = {name: checks.signal(name, table[name], order, shuffled) for name in needs}
     given = {"budget": budget, "classes": classes, "pool_size": len(ids)}
     if strategy.children:
         signals["child_scores"] = {
-            name: _scores(child, _call(child, signals, given, seed, {}), shuffled)
+            name: checks.scores(child, _call(child, signals, given, seed, {}), shuffled)
             for name, child in _children(strategy, options).items()
         }
     answer = _call(strategy, signals, given, seed, options)
     values: list[float | None]
     if strategy.returns == "scores":
-        sorted_scores, best = _scores(strategy, answer, shuffled).sort(descending=True, stable=True)
+        sorted_scores, best = checks.scores(strategy, answer, shuffled).sort(descending=True, stable=True)
         rows, values = best[:budget].tolist(), sorted_scores[:budget].tolist()
     else:
-        rows = _rows(strategy, answer, len(ids), budget)
+        rows = checks.rows(strategy, answer, len(ids), budget)
         values = [None] * budget
     chosen = [Choice(shuffled[row], n, value) for n, (row, value) in enumerate(zip(rows, values, strict=True), 1)]
     if folder:
@@ -103,46 +103,6 @@ def _call(
     round_values = {name: supplied[name] for name in strategy.given}
     with torch.no_grad():
         return strategy.call(*(signals[name] for name in strategy.needs), **round_values, **options)
-
-
-def _signal(name: str, tensor: Tensor, order: list[int], ids: Sequence[str]) -> Tensor:
-    """Return the tensor with pool rows in `order`, after checking its length and that every number is finite."""
-    of_pool = VOCABULARY[name].shape.startswith("N")
-    if of_pool and len(tensor) != len(order):
-        raise BadInput(f"signal {name}: expected {len(order)} rows, one per pool image, got {len(tensor)}")
-    if of_pool:
-        tensor = tensor[torch.tensor(order, device=tensor.device)]
-    if tensor.is_floating_point() and not tensor.sum().isfinite():
-        bad = (~tensor.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist() if tensor.dim() > 1 else []
-        if bad or not tensor.isfinite().all():
-            which = f", first {listing(ids[row] for row in bad)}" if of_pool and bad else ""
-            raise BadInput(f"signal {name}: {len(bad)} of {len(tensor)} rows are not finite{which}")
-    return tensor
-
-
-def _scores(strategy: Method, scores: Tensor, ids: Sequence[str]) -> Tensor:
-    """Return the scores as float64 on the CPU, after checking that each image has a finite one."""
-    if not isinstance(scores, Tensor) or scores.shape != (len(ids),):
-        came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise BadInput(f"{strategy.name}: expected one score per image, shape ({len(ids)},), got {came}")
-    scores = scores.detach().double().cpu()
-    bad = (~scores.isfinite()).nonzero()[:, 0].tolist()
-    if bad:
-        raise BadInput(
-            f"{strategy.name}: {len(bad)} of {len(ids)} scores are not finite, first {listing(ids[row] for row in bad)}"
-        )
-    return scores
-
-
-def _rows(strategy: Method, rows: Tensor, pool_size: int, budget: int) -> list[int]:
-    """Return the rows as a list, after checking that they are `budget` different rows of the pool."""
-    numbers = [int(row) for row in rows]
-    if len(numbers) != budget or len(set(numbers)) != budget or min(numbers) < 0 or max(numbers) >= pool_size:
-        raise BadInput(
-            f"{strategy.name}: expected {budget} different rows from 0 to {pool_size - 1}, got {len(numbers)} rows, "
-            f"{len(set(numbers))} different, from {min(numbers, default=None)} to {max(numbers, default=None)}"
-        )
-    return numbers
 
 
 def _write(path: Path, chosen: list[Choice], strategy: str) -> None:

@@ -1,11 +1,10 @@
-"""Maths that several strategies share: greedy k-centre, D² sampling and k-means."""
+"""Maths that several strategies share: greedy k-centre and D² sampling."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 
-import faiss
 import torch
 from torch import Tensor
 
@@ -120,15 +119,17 @@ def farthest_first(points: Tensor, centres: Tensor, budget: int) -> Tensor:
     return torch.tensor(chosen)
 
 
-def squared_distance_sampling(factors: Sequence[Tensor], budget: int, generator: torch.Generator) -> Tensor:
-    """Return `budget` rows: first the longest vector, then each with odds of its squared distance to those before it.
+def squared_distance_sampling(
+    factors: Sequence[Tensor], budget: int, generator: torch.Generator, first: int | None = None
+) -> Tensor:
+    """Return `budget` rows: `first` or the longest vector, then each by its squared distance to those before it.
 
-    This is the seeding of k-means++ (Arthur and Vassilvitskii, 2007) from the longest vector, without replacement.
+    This is the seeding of k-means++ (Arthur and Vassilvitskii, 2007), without replacement.
     The draws are exact: a row is proposed by its old, larger distance and kept with odds new / old. When only copies of
     chosen vectors are left, they are drawn with equal odds.
     """
     cover = Cover(factors, [factor[:0] for factor in factors], budget)
-    chosen = [first_largest(cover.lengths)]
+    chosen = [first_largest(cover.lengths) if first is None else first]
     while len(chosen) < budget:
         cover.add(chosen[-1])
         chosen.append(_draw(cover, generator))
@@ -151,25 +152,3 @@ def _draw(cover: Cover, generator: torch.Generator) -> int:
         if len(kept):
             return int(rows[kept[0, 0]])
         proposals = min(2 * proposals, 4096)
-
-
-def cluster(points: Tensor, count: int, generator: torch.Generator, iterations: int = 20) -> tuple[Tensor, Tensor]:
-    """Return `count` k-means centroids (count, D) of `points` (n, D) and the centroid number of every point.
-
-    Lloyd's algorithm (faiss), started at points that `generator` draws; with more than 1,000 points per centroid the
-    centroids are fitted on a draw of that many.
-    """
-    seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
-    values = points.detach().float().cpu().contiguous().numpy()
-    means = faiss.Kmeans(
-        values.shape[1],
-        count,
-        niter=iterations,
-        seed=seed,
-        min_points_per_centroid=1,
-        max_points_per_centroid=1000,
-        gpu=points.is_cuda and faiss.get_num_gpus() > 0,
-    )
-    means.train(values)
-    _, numbers = means.assign(values)
-    return torch.from_numpy(means.centroids).to(points.device), torch.from_numpy(numbers).to(points.device)

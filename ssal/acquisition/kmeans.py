@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssal.acquisition.geometry import cluster
+from ssal.acquisition.clusters import cluster
 from ssal.neighbours import nearest
 from ssal.registry import selects
 

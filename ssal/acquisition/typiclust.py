@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ssal.acquisition.geometry import cluster
+from ssal.acquisition.clusters import cluster
 from ssal.neighbours import nearest_others
 from ssal.registry import selects
 

@@ -1,0 +1,59 @@
+"""What `choose` makes sure of: signals and scores that are finite, rows that are in the pool and distinct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ssal.errors import BadInput, listing
+from ssal.registry import Method
+from ssal.signals.vocabulary import VOCABULARY
+
+
+def signal(name: str, tensor: Tensor, order: list[int], ids: Sequence[str]) -> Tensor:
+    """Return the tensor with its pool rows in `order`, in which their ids are `ids`.
+
+    Raises BadInput where the number of rows is wrong or a number is not finite.
+    """
+    of_pool = VOCABULARY[name].shape.startswith("N")
+    if of_pool and len(tensor) != len(order):
+        raise BadInput(f"signal {name}: expected {len(order)} rows, one per pool image, got {len(tensor)}")
+    if of_pool:
+        tensor = tensor[torch.tensor(order, device=tensor.device)]
+    # A sum reads the numbers once and writes nothing; it may overflow, so it only says when to look closer.
+    if not tensor.sum().isfinite():
+        bad = (~tensor.isfinite()).reshape(len(tensor), -1).any(1).nonzero()[:, 0].tolist()
+        if bad:
+            which = f", first {listing(ids[row] for row in bad)}" if of_pool else ""
+            raise BadInput(f"signal {name}: {len(bad)} of {len(tensor)} rows are not finite{which}")
+    return tensor
+
+
+def scores(strategy: Method, values: Tensor, ids: Sequence[str]) -> Tensor:
+    """Return the scores as float64 on the CPU. Raises BadInput unless each image has one and all are finite."""
+    if not isinstance(values, Tensor) or values.shape != (len(ids),):
+        came = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise BadInput(f"{strategy.name}: expected one score per image, shape ({len(ids)},), got {came}")
+    values = values.detach().double().cpu()
+    bad = (~values.isfinite()).nonzero()[:, 0].tolist()
+    if bad:
+        raise BadInput(
+            f"{strategy.name}: {len(bad)} of {len(ids)} scores are not finite, first {listing(ids[row] for row in bad)}"
+        )
+    return values
+
+
+def rows(strategy: Method, values: Tensor, pool_size: int, budget: int) -> list[int]:
+    """Return the rows as a list. Raises BadInput unless they are `budget` different rows of the pool."""
+    numbers = values.tolist() if isinstance(values, Tensor) else list(values)
+    if any(type(number) is not int for number in numbers):
+        came = listing(map(str, numbers))
+        raise BadInput(f"{strategy.name}: expected a one-dimensional tensor of whole row numbers, got {came}")
+    if len(numbers) != budget or len(set(numbers)) != budget or min(numbers) < 0 or max(numbers) >= pool_size:
+        raise BadInput(
+            f"{strategy.name}: expected {budget} different rows from 0 to {pool_size - 1}, got {len(numbers)} rows, "
+            f"{len(set(numbers))} different, from {min(numbers, default=None)} to {max(numbers, default=None)}"
+        )
+    return numbers
