@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -33,8 +33,11 @@ class WideResNet(nn.Module):
             *(
                 nn.Sequential(
                     *(
-                        WideBlock(channels[group] if block == 0 else channels[group + 1], channels[group + 1],
-                                  stride=2 if group > 0 and block == 0 else 1)
+                        WideBlock(
+                            channels[group] if block == 0 else channels[group + 1],
+                            channels[group + 1],
+                            stride=2 if group > 0 and block == 0 else 1,
+                        )
                         for block in range(blocks)
                     )
                 )
@@ -128,7 +131,7 @@ def _new(name: str, shape: tuple[int, ...], small_stem: bool) -> nn.Module:
     except TypeError:  # only networks with position embeddings know their image size
         network = timm.create_model(name, **options)
     if small_stem and isinstance(getattr(network, "maxpool", None), nn.Module) and hasattr(network, "conv1"):
-        network.conv1 = nn.Conv2d(3, network.bn1.num_features, 3, padding=1, bias=False)
+        network.conv1 = nn.Conv2d(3, cast(nn.BatchNorm2d, network.bn1).num_features, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
     return network

@@ -19,7 +19,9 @@ DONE, FAILED, BAD_INPUT, WAITING = 0, 1, 2, 3
 
 app = typer.Typer(
     help="Train image classifiers from very few labels: self-supervised, semi-supervised and active learning.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/quickstart.yaml")]
 Overrides = Annotated[
@@ -27,7 +29,9 @@ Overrides = Annotated[
 ]
 Checkpoints = Annotated[Path, typer.Option(help="Where runs are written")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start again where another recipe's run stands")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Cells run side by side; 0 takes one per core")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=0, help="Cells side by side; 0 is one per core, or one on a GPU")
+]
 
 
 @app.callback()
@@ -43,26 +47,36 @@ def common(
 
 
 @app.command()
-def run(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints"),
-        overwrite: Overwrite = False, jobs: Jobs = 1) -> None:
+def run(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = Path("checkpoints"),
+    overwrite: Overwrite = False,
+    jobs: Jobs = 0,
+) -> None:
     """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
     from ssal.compare import run_all
 
     loaded = _load(recipe, overrides)
-    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs or os.cpu_count() or 1, overwrite)
+    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
     _table(rows, checkpoints / loaded.name / "results.csv")
     if failed:
         raise typer.Exit(FAILED)
 
 
 @app.command()
-def compare(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints"),
-            overwrite: Overwrite = False, jobs: Jobs = 0) -> None:
+def compare(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = Path("checkpoints"),
+    overwrite: Overwrite = False,
+    jobs: Jobs = 0,
+) -> None:
     """Run every arm and seed side by side; print the table and a verdict, write report.html."""
     from ssal.compare import conclude, run_all
 
     loaded = _load(recipe, overrides)
-    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs or os.cpu_count() or 1, overwrite)
+    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
     said = conclude(loaded, rows, checkpoints, failed)
     _table(rows, checkpoints / loaded.name / "results.csv")
     typer.echo(f"\n{said['sentence']}\n\nreport: {checkpoints / loaded.name / 'report.html'}")
@@ -81,7 +95,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoi
 
 @app.command("list")
 def list_methods(
-    kind: Annotated[str, typer.Argument(help="strategies, learners, pretexts, signals or datasets; all if left out")] = "",
+    kind: Annotated[str, typer.Argument(help="strategies, learners, pretexts, signals or datasets; or all")] = "",
 ) -> None:
     """Print every method: name, needs, options with defaults, source."""
     from ssal.listing import KINDS, describe, print_listing
@@ -112,8 +126,12 @@ def pretrain(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Check
 
 
 @app.command()
-def embed(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints"),
-          out: Annotated[Path, typer.Option(help="Folder the features are written to")] = Path("embeddings")) -> None:
+def embed(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = Path("checkpoints"),
+    out: Annotated[Path, typer.Option(help="Folder the features are written to")] = Path("embeddings"),
+) -> None:
     """Write every image's encoder features with its id, in the form the `embeddings` source reads."""
     from ssal.embed import write_embeddings
 

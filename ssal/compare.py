@@ -3,80 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
-from dataclasses import dataclass
-from functools import lru_cache
+import sys
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ssal.artefacts import write_json
-from ssal.data.images import Images
-from ssal.data.load import load
+from ssal.cells import cells_of, images_of, run_cell
 from ssal.errors import BadInput, Waiting
 from ssal.evaluation.results import write_results
 from ssal.evaluation.verdict import verdict
 from ssal.executors import local
 from ssal.labelling.ledger import Ledger
-from ssal.project import finished, results, run_project
-from ssal.recipe import Arm, Recipe
-from ssal.recipe import load as load_recipe
+from ssal.project import finished, results
+from ssal.recipe import Recipe
 from ssal.report.report import data_uri, write_report
 
 log = logging.getLogger("ssal")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One arm with one seed, and its folder."""
-
-    arm: Arm
-    seed: int
-    folder: Path
-
-
-def cells_of(recipe: Recipe, checkpoints: Path) -> list[Cell]:
-    """Return arms × seeds, arm by arm, so that cells that share an encoder seldom wait for each other."""
-    return [
-        Cell(arm, seed, checkpoints / recipe.name / arm.name / f"seed_{seed}")
-        for arm in recipe.arms.values() for seed in recipe.seeds
-    ]
-
-
-@lru_cache(maxsize=2)
-def _recipe(path: str, overrides: tuple[str, ...]) -> Recipe:
-    return load_recipe(Path(path), overrides)
-
-
-_images: dict[str, Images] = {}
-
-
-def images_of(arm: Arm, checkpoints: Path) -> Images:
-    """Return the arm's images, loaded once per process and moved to the device that will train."""
-    key = repr(sorted(arm.data.items(), key=str))
-    if key not in _images:
-        _images.clear()
-        images = load(checkpoints, **arm.data)
-        if torch.cuda.is_available() and arm.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda"):
-            images = images.to("cuda")
-        for line in images.summary():
-            log.info("%s", line)
-        _images[key] = images
-    return _images[key]
-
-
-def run_cell(path: str, overrides: list[str], arm: str, seed: int, checkpoints: str, overwrite: bool = False) -> str:
-    """Run one cell to its end; what a worker process calls. Returns its folder."""
-    recipe = _recipe(path, tuple(overrides))
-    (cell,) = [c for c in cells_of(recipe, Path(checkpoints)) if c.arm.name == arm and c.seed == seed]
-    run_project(cell.arm, seed, images_of(cell.arm, Path(checkpoints)), Path(checkpoints), cell.folder, overwrite)
-    return str(cell.folder)
-
-
 def run_all(
-    recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int = 1, overwrite: bool = False
+    recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int = 0, overwrite: bool = False
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Run every cell that is not finished; return all result rows and, by cell, why one did not finish.
 
@@ -89,13 +43,22 @@ def run_all(
     failed: dict[str, str] = {}
     waiting: list[str] = []
     keywords = [
-        {"path": str(recipe.path), "overrides": overrides, "arm": cell.arm.name, "seed": cell.seed,
-         "checkpoints": str(checkpoints), "overwrite": overwrite} for cell in todo
+        {
+            "path": str(recipe.path),
+            "overrides": overrides,
+            "arm": cell.arm.name,
+            "seed": cell.seed,
+            "checkpoints": str(checkpoints),
+            "overwrite": overwrite,
+        }
+        for cell in todo
     ]
-    ended = local.run("ssal.compare:run_cell", keywords, jobs) if jobs > 1 and len(todo) > 1 else _here(keywords)
-    for done, (index, state, value) in enumerate(ended, start=1):
-        name = f"{todo[index].arm.name} seed {todo[index].seed}"
-        log.info("%d of %d cells: %s %s", done, len(todo), name, "done" if state == "done" else state)
+    names = [f"{cell.arm.name} seed {cell.seed}" for cell in todo]
+    jobs = min(jobs or default_jobs(), len(todo))
+    ended = local.run("ssal.cells:run_cell", keywords, names, jobs) if jobs > 1 else _here(keywords)
+    for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
+        name = names[index]
+        log.info("%s: %s (%d of %d cells)", name, "done" if state == "done" else state, done, len(todo))
         if state == "Waiting":
             waiting.append(value)
         elif state == "BadInput":
@@ -108,6 +71,25 @@ def run_all(
     rows = [row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)]
     write_results(checkpoints / recipe.name / "results.csv", rows)
     return rows, failed
+
+
+def default_jobs() -> int:
+    """Return how many cells run side by side: one per core on a CPU, one on a GPU."""
+    return 1 if torch.cuda.is_available() else os.cpu_count() or 1
+
+
+def tracked(ended: Iterable[Any], total: int) -> Iterator[Any]:
+    """Pass cells through as they end; on a terminal, under a bar with the time that is left."""
+    if not sys.stderr.isatty() or total < 2 or not log.isEnabledFor(logging.INFO):
+        yield from ended
+        return
+    console = Console(stderr=True)
+    columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("cells", total=total)
+        for cell in ended:
+            yield cell
+            bar.advance(task)
 
 
 def _here(keywords: list[dict[str, Any]]) -> Any:
@@ -145,14 +127,31 @@ def conclude(recipe: Recipe, rows: list[dict[str, Any]], checkpoints: Path, fail
             for entry in asked:
                 shares[number]["counts"][entry.label] += 1
             if cell.seed == recipe.seeds[0] and len(images.pool.shape) == 3:
-                gallery.setdefault(cell.arm.name, []).append((number, [
-                    {"id": entry.id, "label": entry.label, "score": entry.score, "data_uri": data_uri(
-                        images.pool.fetch(torch.tensor([images.pool.row(entry.id)]))[0].cpu())}
-                    for entry in asked[:12]
-                ]))
+                gallery.setdefault(cell.arm.name, []).append(
+                    (
+                        number,
+                        [
+                            {
+                                "id": entry.id,
+                                "label": entry.label,
+                                "score": entry.score,
+                                "data_uri": data_uri(
+                                    images.pool.fetch(torch.tensor([images.pool.row(entry.id)]))[0].cpu()
+                                ),
+                            }
+                            for entry in asked[:12]
+                        ],
+                    )
+                )
         notes += [line for line in images.summary() if line not in notes]
     write_report(
-        folder, rows, recipe_resolved=recipe.resolved(), gallery=gallery, class_mix=mix, verdict=said, notes=notes,
+        folder,
+        rows,
+        recipe_resolved=recipe.resolved(),
+        gallery=gallery,
+        class_mix=mix,
+        verdict=said,
+        notes=notes,
         environment=environment(),
     )
     return said
@@ -162,5 +161,9 @@ def environment() -> dict[str, str]:
     """Return the versions and the machine that results belong to."""
     packages = ("ssal", "torch", "pytorch-lightning", "lightly", "kornia", "timm", "numpy", "scikit-learn")
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    return {"python": platform.python_version(), "machine": platform.machine(), "device": device,
-            **{package: version(package) for package in packages}}
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device,
+        **{package: version(package) for package in packages},
+    }

@@ -7,9 +7,10 @@ import io
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ssal.artefacts import write_text, writing
-from ssal.compare import images_of
+from ssal.cells import images_of
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.pretext.encoder import Encoder
@@ -19,8 +20,13 @@ from ssal.recipe import Arm, Recipe
 
 def _pretrained(arm: Arm, seed: int, images: Images, checkpoints: Path) -> Encoder:
     return pretrain(
-        images, checkpoints, seed % arm.encoders if arm.encoders else seed, arm.trainer,
-        method=arm.pretext_method, options=arm.pretext, backbone=arm.backbone,
+        images,
+        checkpoints,
+        seed % arm.encoders if arm.encoders else seed,
+        arm.trainer,
+        method=arm.pretext_method,
+        options=arm.pretext,
+        backbone=arm.backbone,
     )
 
 
@@ -57,10 +63,10 @@ def write_embeddings(recipe: Recipe, checkpoints: Path, out: Path) -> list[Path]
         for part, images_of_part in (("train", images.pool), ("test", images.test)):
             for id, path in zip(images_of_part.ids, images_of_part.paths, strict=True):
                 table.writerow([id, path, known.get(id, ""), part])
-        array = np.concatenate([features["pool"].numpy(), features["test"].numpy().reshape(-1, features["pool"].shape[1])])
-        path = out / f"{encoder.fingerprint}.npy"
-        with writing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, array)
-        write_text(path.with_suffix(".csv"), text.getvalue())
-        written.append(path)
+        rows = [features["pool"], features["test"].reshape(-1, features["pool"].shape[1])]
+        target = out / f"{encoder.fingerprint}.npy"
+        with writing(target) as temporary, temporary.open("wb") as file:
+            np.save(file, torch.cat(rows).numpy())
+        write_text(target.with_suffix(".csv"), text.getvalue())
+        written.append(target)
     return written

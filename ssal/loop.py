@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -73,11 +74,12 @@ class Steady(pl.Callback):
         if not bool(torch.isfinite(losses).all()):
             first = module.global_step - len(losses) + int((~torch.isfinite(losses)).nonzero()[0])
             raise Diverged(
-                f"{self.folder}: the loss is not finite at step {first} of {trainer.max_steps}; the last good checkpoint is "
-                f"kept in {self.folder / 'training'}. Try a smaller learning_rate, or trainer.precision=32-true"
+                f"{self.folder}: the loss is not finite at step {first} of {trainer.max_steps}; "
+                f"the last good checkpoint is kept in {self.folder / 'training'}. "
+                "Try a smaller learning_rate, or trainer.precision=32-true"
             )
         self.curve.append(float(losses.mean()))
-        log.debug("%s: step %d of %d, loss %.4f", self.folder.name, module.global_step, trainer.max_steps, self.curve[-1])
+        log.debug("step %d of %d: loss %.4f", module.global_step, trainer.max_steps, self.curve[-1])
         if module.global_step < trainer.max_steps and time.monotonic() - self.saved >= self.checkpoint_seconds:
             trainer.save_checkpoint(self.folder / "training" / "last.ckpt")
             self.saved = time.monotonic()
@@ -100,43 +102,60 @@ class AtomicCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def _trainer(progress: bool, options: dict[str, Any], **more: Any) -> pl.Trainer:
+def _trainer(options: dict[str, Any], progress: bool, **more: Any) -> pl.Trainer:
     given = {key: value for key, value in options.items() if key in ("accelerator", "devices", "precision")}
     callbacks = more.pop("callbacks", [])
+    progress = progress and log.isEnabledFor(logging.INFO)
     if progress:
         callbacks = [*callbacks, RichProgressBar(leave=False)]
     return pl.Trainer(
-        logger=False, enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=progress,
-        callbacks=callbacks, plugins=[AtomicCheckpoints()], use_distributed_sampler=False, **given, **more,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        use_distributed_sampler=False,
+        **given,
+        **more,
     )
 
 
 def fit(
-    module: pl.LightningModule, steps: int, batches: Callable[[range], Iterable[Any]], folder: Path,
-    names: tuple[int | str, ...], trainer_options: dict[str, Any],
+    module: pl.LightningModule,
+    steps: int,
+    batches: Callable[[range], Iterable[Any]],
+    folder: Path,
+    names: tuple[int | str, ...],
+    trainer_options: dict[str, Any],
 ) -> list[float]:
     """Train `module` for `steps` steps, from the checkpoint in `folder` where one stands; return the loss per leg.
 
     Raises Diverged at a loss that is not finite.
     """
     steady = Steady(names, folder, trainer_options.get("checkpoint_seconds", 30.0))
+    module.to(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU alike
     if trainer_options.get("compile"):
         module.compile()
-    trainer = _trainer(trainer_options.get("progress", False), trainer_options, callbacks=[steady], max_steps=steps, max_epochs=-1)
+    trainer = _trainer(trainer_options, sys.stderr.isatty(), callbacks=[steady], max_steps=steps, max_epochs=-1)
     checkpoint = folder / "training" / "last.ckpt"
     loader = torch.utils.data.DataLoader(Legs(module, steps, batches), batch_size=None)
     trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
     return steady.curve
 
 
-def predict(
-    module: pl.LightningModule, batches: Iterable[Any], trainer_options: dict[str, Any]
-) -> dict[str, Tensor]:
+def predict(module: pl.LightningModule, batches: Iterable[Any], trainer_options: dict[str, Any]) -> dict[str, Tensor]:
     """Run `module.predict_step` over `batches` in order; return its named tensors, rows joined, on the CPU."""
-    trainer = _trainer(False, trainer_options)
+    module.to(memory_format=torch.channels_last)
+    trainer = _trainer(trainer_options, progress=False)
     parts: Any = trainer.predict(module, _Stream(batches), weights_only=False) or []
-    return {name: torch.cat([part[name].float().cpu() if part[name].is_floating_point() else part[name].cpu() for part in parts])
-            for name in (parts[0] if parts else {})}
+    return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else {})}
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Return rows on the CPU, floats as float32 whatever precision made them."""
+    rows = torch.cat(parts).cpu()
+    return rows.float() if rows.is_floating_point() else rows
 
 
 class _Stream(IterableDataset):

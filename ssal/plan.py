@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ssal import registry
-from ssal.compare import images_of
+from ssal.cells import images_of
 from ssal.data.images import Images
 from ssal.data.views import Views
 from ssal.learner.base import Learner
@@ -37,25 +37,35 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     trainings = len(counts) + bool(given)
     seeds = sorted({seed % arm.encoders if arm.encoders else seed for seed in recipe.seeds})
     encoders = [
-        encoder_of(images, checkpoints, seed, arm.trainer, method=arm.pretext_method, options=arm.pretext,
-                   backbone=arm.backbone) for seed in seeds
+        encoder_of(
+            images,
+            checkpoints,
+            seed,
+            arm.trainer,
+            method=arm.pretext_method,
+            options=arm.pretext,
+            backbone=arm.backbone,
+        )
+        for seed in seeds
     ]
     made = sum((encoder.folder / "record.json").exists() for encoder in encoders)
     ended = sum(
         (checkpoints / recipe.name / arm.name / f"seed_{seed}" / f"round_{number}" / "metrics.json").exists()
-        for seed in recipe.seeds for number in range(trainings + 1)
+        for seed in recipe.seeds
+        for number in range(trainings + 1)
     )
     learner = _learner(arm, images, encoders[0].build())
     per_step = learner.batch_size + 2 * learner.unlabelled_batch_size
     parameters = sum(p.numel() for p in learner.average.parameters())
     frozen = registry.find("learner", arm.learner_method).traits.get("frozen", False)
     scored = 0 if frozen else (len(images.pool) + len(images.test)) * trainings
-    disk = (parameters * 4 * trainings + len(images.pool) * 4 * max(2, len(images.classes)) * trainings) * len(recipe.seeds)
+    disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(recipe.seeds)
     pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
     steps = round(arm.pretext.get("epochs", 0) * len(images.pool) / arm.pretext.get("batch_size", 1))
     pretext = (
-        f"{arm.pretext_method}: {len(encoders)} encoders of {steps} steps, {made} to reuse" if steps else
-        "no pretext" + (f", weights from {arm.backbone['weights']}" if arm.backbone.get("weights") else "")
+        f"{arm.pretext_method}: {len(encoders)} encoders of {steps} steps, {made} to reuse"
+        if steps
+        else "no pretext" + (f", weights from {arm.backbone['weights']}" if arm.backbone.get("weights") else "")
     )
     return [
         f"arm {arm.name}",

@@ -96,7 +96,7 @@ def _set_aside(folder: Path) -> None:
 
 def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
     """Return one row per finished round that trained a learner, as results.csv holds them."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number in count():
         metrics, asked = folder / f"round_{number}" / "metrics.json", folder / f"round_{number}" / "asked.json"
         if not metrics.parent.exists():
@@ -104,10 +104,18 @@ def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
         if not metrics.exists():
             continue
         cost = read_json(asked) if asked.exists() else {"score_seconds": 0.0, "select_seconds": 0.0}
-        rows.append({
-            "arm": arm.name, "seed": seed, **read_json(metrics),
-            "score_seconds": cost["score_seconds"], "select_seconds": cost["select_seconds"],
-            "strategy": arm.strategy, "learner": arm.learner_method, "pretext": arm.pretext_method,
-            "companions": "", "oracle": "",
-        })
+        rows.append(
+            {
+                "arm": arm.name,
+                "seed": seed,
+                **read_json(metrics),
+                "score_seconds": cost["score_seconds"],
+                "select_seconds": cost["select_seconds"],
+                "strategy": arm.strategy,
+                "learner": arm.learner_method,
+                "pretext": arm.pretext_method,
+                "companions": "",
+                "oracle": "",
+            }
+        )
     return rows

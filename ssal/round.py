@@ -19,7 +19,9 @@ from ssal.signals.collect import collect
 from ssal.streams import generator
 
 
-def run_round(arm: Arm, seed: int, number: int, images: Images, ledger: Ledger, checkpoints: Path, folder: Path) -> bool:
+def run_round(
+    arm: Arm, seed: int, number: int, images: Images, ledger: Ledger, checkpoints: Path, folder: Path
+) -> bool:
     """Train on the labels at hand, then buy the next ones; say whether another round follows.
 
     R purchases make R + 1 rounds: the last one only trains. Every stage leaves its result in `folder` before the next
@@ -29,8 +31,13 @@ def run_round(arm: Arm, seed: int, number: int, images: Images, ledger: Ledger, 
     if ledger.asked_in(number):
         return True
     encoder = pretrain(
-        images, checkpoints, seed % arm.encoders if arm.encoders else seed, arm.trainer,
-        method=arm.pretext_method, options=arm.pretext, backbone=arm.backbone,
+        images,
+        checkpoints,
+        seed % arm.encoders if arm.encoders else seed,
+        arm.trainer,
+        method=arm.pretext_method,
+        options=arm.pretext,
+        backbone=arm.backbone,
     )
     learner = train(
         encoder, images, ledger, number, checkpoints, seed, arm.trainer, method=arm.learner_method, options=arm.learner
@@ -48,13 +55,25 @@ def run_round(arm: Arm, seed: int, number: int, images: Images, ledger: Ledger, 
     scored = time.perf_counter()
     ids = [images.pool.ids[row] for row in table["rows"].tolist()]
     chosen = choose(
-        registry.find("strategy", strategy), table, ids, size, generator(seed, "round", number, "choose"),
-        classes=len(ledger.class_numbers(images.classes)), options=options, folder=folder,
+        registry.find("strategy", strategy),
+        table,
+        ids,
+        size,
+        generator(seed, "round", number, "choose"),
+        classes=len(ledger.class_numbers(images.classes)),
+        options=options,
+        folder=folder,
     )
     selected = time.perf_counter()
-    write_json(folder / "asked.json", {
-        "strategy": strategy, "options": options, "score_seconds": scored - began, "select_seconds": selected - scored,
-    })
+    write_json(
+        folder / "asked.json",
+        {
+            "strategy": strategy,
+            "options": options,
+            "score_seconds": scored - began,
+            "select_seconds": selected - scored,
+        },
+    )
     ledger.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=strategy))
     (folder / "table.safetensors").unlink(missing_ok=True)
     return True

@@ -33,7 +33,12 @@ def step_rows(rows: Tensor, size: int, step: int, *names: int | str) -> Tensor:
 
 
 def labelled_and_unlabelled(
-    images: ImageSet, steps: range, labelled_rows: Tensor, labels: Tensor, labelled_size: int, unlabelled_size: int,
+    images: ImageSet,
+    steps: range,
+    labelled_rows: Tensor,
+    labels: Tensor,
+    labelled_size: int,
+    unlabelled_size: int,
     names: tuple[int | str, ...],
 ) -> Iterator[dict[str, Any]]:
     """Yield one batch per step: `labelled` images with `labels`, and `unlabelled` images from all training images.
@@ -46,17 +51,25 @@ def labelled_and_unlabelled(
     labelled = [step_rows(labelled_rows, labelled_size, step, *names, "labelled") for step in steps]
     everything = torch.arange(len(images))
     unlabelled = (
-        [step_rows(everything, unlabelled_size, step, *names, "unlabelled") for step in steps] if unlabelled_size else []
+        [step_rows(everything, unlabelled_size, step, *names, "unlabelled") for step in steps]
+        if unlabelled_size
+        else []
     )
     unlabelled_images: Iterable[Tensor | None] = images.stream(unlabelled) if unlabelled_size else [None] * len(steps)
     for index, (step, first, second) in enumerate(zip(steps, images.stream(labelled), unlabelled_images, strict=True)):
-        batch: dict[str, Any] = {"step": step, "labelled": first, "labels": number_of_row[labelled[index]].to(first.device)}
+        batch: dict[str, Any] = {
+            "step": step,
+            "labelled": first,
+            "labels": number_of_row[labelled[index]].to(first.device),
+        }
         if second is not None:
             batch["unlabelled"], batch["unlabelled_rows"] = second, unlabelled[index]
         yield batch
 
 
-def unlabelled_only(images: ImageSet, steps: range, size: int, names: tuple[int | str, ...]) -> Iterator[dict[str, Any]]:
+def unlabelled_only(
+    images: ImageSet, steps: range, size: int, names: tuple[int | str, ...]
+) -> Iterator[dict[str, Any]]:
     """Yield one batch of images per step for a pretext."""
     rows = [step_rows(torch.arange(len(images)), size, step, *names, "unlabelled") for step in steps]
     for step, batch in zip(steps, images.stream(rows), strict=True):

@@ -28,7 +28,7 @@ class Views:
 
     def plain(self, images: Tensor) -> Tensor:
         """Return the deterministic view: normalised float32."""
-        if not images.dtype == torch.uint8:
+        if images.dtype != torch.uint8:
             return images.float()
         return augment.normalise(images, torch.tensor(self.mean), torch.tensor(self.std))
 

@@ -31,8 +31,15 @@ def neighbour_accuracy(features: Tensor, labels: Tensor, neighbours: int = 10, t
     return float((votes.argmax(dim=1) == labels).float().mean())
 
 
-def measure(learner: Trained | None, encoder: Encoder, images: Images, ledger: Ledger, number: int,
-            references: Sequence[str], folder: Path) -> None:
+def measure(
+    learner: Trained | None,
+    encoder: Encoder,
+    images: Images,
+    ledger: Ledger,
+    number: int,
+    references: Sequence[str],
+    folder: Path,
+) -> None:
     """Write `metrics.json` of a round that trained a learner; references see the same labels as raw pixels."""
     if learner is None:
         return
@@ -41,8 +48,12 @@ def measure(learner: Trained | None, encoder: Encoder, images: Images, ledger: L
     rows = torch.tensor([images.pool.row(id) for id in numbered])
     labels = torch.tensor(list(numbered.values()))
     facts: dict[str, Any] = {
-        "round": number, "labels": len(rows), **record["metrics"], "learner_folder": learner.folder.name,
-        "pretrain_seconds": encoder.record["seconds"], "train_seconds": record["train_seconds"],
+        "round": number,
+        "labels": len(rows),
+        **record["metrics"],
+        "learner_folder": learner.folder.name,
+        "pretrain_seconds": encoder.record["seconds"],
+        "train_seconds": record["train_seconds"],
     }
     if encoder.ready and len(rows) > 1:
         facts["encoder_neighbour_accuracy"] = neighbour_accuracy(encoder.features(images)["pool"][rows], labels)

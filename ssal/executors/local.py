@@ -15,8 +15,12 @@ from typing import Any
 log = logging.getLogger("ssal")
 
 
-def run(function: str, cells: Sequence[dict[str, Any]], jobs: int, tries: int = 2) -> Iterator[tuple[int, str, Any]]:
+def run(
+    function: str, cells: Sequence[dict[str, Any]], names: Sequence[str], jobs: int, tries: int = 2
+) -> Iterator[tuple[int, str, Any]]:
     """Call `module:function` with every cell's keywords; yield (index, state, value) as cells end.
+
+    What a worker says on standard error is logged line by line under the name of its cell.
 
     The state is `done` or the name of the exception. A worker that dies is replaced and its cell tried again; after
     `tries` deaths the cell's state is `Died` and the others go on. Closing the iterator ends the workers.
@@ -30,6 +34,7 @@ def run(function: str, cells: Sequence[dict[str, Any]], jobs: int, tries: int = 
 
     def serve() -> None:
         worker: subprocess.Popen[str] | None = None
+        current = {"name": ""}
         while not stopping.is_set():
             try:
                 index, attempt = waiting.get_nowait()
@@ -38,6 +43,8 @@ def run(function: str, cells: Sequence[dict[str, Any]], jobs: int, tries: int = 
             if worker is None:
                 worker = _spawn(function, jobs)
                 workers.append(worker)
+                threading.Thread(target=_relay, args=(worker, current), daemon=True).start()
+            current["name"] = names[index]
             line = _exchange(worker, json.dumps(cells[index]))
             if line:
                 answer = json.loads(line)
@@ -76,8 +83,19 @@ def _spawn(function: str, jobs: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     return subprocess.Popen(
         [sys.executable, "-m", "ssal.executors.worker", function],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
+
+
+def _relay(worker: subprocess.Popen[str], current: dict[str, str]) -> None:
+    """Log what a worker says, under the name of the cell it is at."""
+    assert worker.stderr
+    for line in worker.stderr:
+        log.info("%s: %s", current["name"], line.rstrip())
 
 
 def _exchange(worker: subprocess.Popen[str], line: str) -> str:

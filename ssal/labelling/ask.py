@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ssal.acquisition.choose import Choice
 
 
-def ask(answered_by: str, chosen: Sequence[Choice], images: Images, folder: Path, *, round_number: int,
-        strategy: str) -> list[Entry]:
+def ask(
+    answered_by: str, chosen: Sequence[Choice], images: Images, folder: Path, *, round_number: int, strategy: str
+) -> list[Entry]:
     """Return the ledger entries for the chosen images, in the order they were chosen.
 
     Raises Waiting where people are still to answer.

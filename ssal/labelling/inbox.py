@@ -55,8 +55,9 @@ def read_answers(file: Path, ids: Sequence[str], classes: Sequence[str]) -> tupl
             if id not in ids:
                 problems.append(f"{where}: image {id!r} was not asked for{nearest(id, ids)}")
             elif label not in classes:
-                problems.append(f"{where}: no class is called {label!r}{nearest(label, classes)} "
-                                f"(one of: {listing(classes, 10)})")
+                problems.append(
+                    f"{where}: no class is called {label!r}{nearest(label, classes)} (one of: {listing(classes, 10)})"
+                )
             elif answers.setdefault(id, label) != label:
                 problems.append(f"{where}: image {id} has two labels, {answers[id]!r} and {label!r}")
     return answers, problems

@@ -25,8 +25,10 @@ CREATE TABLE IF NOT EXISTS labels (
     strategy TEXT NOT NULL,
     score REAL
 ) STRICT;
-CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON labels BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON labels BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON labels
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON labels
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 """
 
 
@@ -71,10 +73,14 @@ class Ledger:
                 )
                 connection.execute("COMMIT")
             except sqlite3.IntegrityError as error:
-                raise BadInput(f"{self.path}: an image of this batch has a label already; nothing was written") from error
+                raise BadInput(
+                    f"{self.path}: an image of this round has a label already; nothing was written"
+                ) from error
             except sqlite3.OperationalError as error:
                 if "disk" in str(error) or "full" in str(error):
-                    raise BadInput(f"{self.path}: no space left while writing; nothing of this round was written") from error
+                    raise BadInput(
+                        f"{self.path}: no space left while writing; nothing of this round was written"
+                    ) from error
                 raise
 
     def entries(self) -> list[Entry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,34 +13,7 @@ from torch import Tensor, nn
 
 from ssal import loop
 from ssal.data.views import Views
-
-
-def short_schedule_decay(decay: float, steps: int) -> float:
-    """Return the averaging decay for a schedule of `steps`: the published one belongs to 2^20 steps."""
-    return max(0.0, min(decay, 1 - 10 / steps))
-
-
-def cosine_seven_sixteenths(progress: float) -> float:
-    """Return the learning-rate factor cos(7π·progress/16) (Sohn et al., 2020); it never reaches zero."""
-    return math.cos(7 * math.pi * progress / 16)
-
-
-@torch.no_grad()
-def move_average(average: nn.Module, online: nn.Module, decay: float) -> None:
-    """Move averaged parameters towards the online ones and copy the buffers (BatchNorm statistics)."""
-    for slow, fast in zip(average.parameters(), online.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
-    for slow, fast in zip(average.buffers(), online.buffers(), strict=True):
-        slow.copy_(fast)
-
-
-def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return optimiser groups in which BatchNorm and biases (one-dimensional parameters) do not decay."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+from ssal.learner.schedules import cosine_seven_sixteenths, decayed_groups, move_average, short_schedule_decay
 
 
 class Network(nn.Module):
@@ -67,8 +39,18 @@ class Learner(pl.LightningModule):
     """Frozen learners are given the encoder's features as their images."""
 
     def __init__(
-        self, encoder: nn.Module, views: Views, classes: int, *, steps: int, batch_size: int, unlabelled_batch_size: int,
-        learning_rate: float, weight_decay: float, average_decay: float, dropout: float,
+        self,
+        encoder: nn.Module,
+        views: Views,
+        classes: int,
+        *,
+        steps: int,
+        batch_size: int,
+        unlabelled_batch_size: int,
+        learning_rate: float,
+        weight_decay: float,
+        average_decay: float,
+        dropout: float,
     ) -> None:
         """Build the network around `encoder`, which is taken over; initial head weights follow the global stream."""
         super().__init__()
@@ -87,8 +69,13 @@ class Learner(pl.LightningModule):
         """Return the method's loss for one batch; `names` is the random stream of the step."""
         raise NotImplementedError
 
-    def fit(self, batches: Callable[[range], Iterable[Any]], folder: Path, names: tuple[int | str, ...],
-            trainer_options: dict[str, Any]) -> list[float]:
+    def fit(
+        self,
+        batches: Callable[[range], Iterable[Any]],
+        folder: Path,
+        names: tuple[int | str, ...],
+        trainer_options: dict[str, Any],
+    ) -> list[float]:
         """Train to the last step, going on from the checkpoint in `folder` where one stands."""
         self.names = names
         return loop.fit(self, self.steps, batches, folder, names, trainer_options)

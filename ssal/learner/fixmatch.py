@@ -34,7 +34,11 @@ class FixMatch(Learner):
     """
 
     def __init__(
-        self, encoder: nn.Module, views: Views, classes: int, *,
+        self,
+        encoder: nn.Module,
+        views: Views,
+        classes: int,
+        *,
         steps: Annotated[int, Field(gt=0)] = 2**20,
         batch_size: Annotated[int, Field(gt=1)] = 64,
         mu: Annotated[int, Field(gt=0)] = 7,
@@ -47,8 +51,16 @@ class FixMatch(Learner):
     ) -> None:
         """Take the recipe's options; `mu` unlabelled images come with every labelled one."""
         super().__init__(
-            encoder, views, classes, steps=steps, batch_size=batch_size, unlabelled_batch_size=mu * batch_size,
-            learning_rate=learning_rate, weight_decay=weight_decay, average_decay=average_decay, dropout=dropout,
+            encoder,
+            views,
+            classes,
+            steps=steps,
+            batch_size=batch_size,
+            unlabelled_batch_size=mu * batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            average_decay=average_decay,
+            dropout=dropout,
         )
         self.threshold, self.unlabelled_weight = threshold, unlabelled_weight
 

@@ -36,7 +36,8 @@ def solve_head(features: Tensor, labels: Tensor, classes: int, penalty: float) -
     solver = LogisticRegression(C=1 / penalty, max_iter=1000).fit(standard, labels.numpy())
     coefficients, intercepts = solver.coef_, solver.intercept_
     if len(seen) == 2:  # scikit-learn keeps one row for two classes
-        coefficients, intercepts = np.vstack([-coefficients, coefficients]) / 2, np.hstack([-intercepts, intercepts]) / 2
+        coefficients = np.vstack([-coefficients, coefficients]) / 2
+        intercepts = np.hstack([-intercepts, intercepts]) / 2
     raw = torch.from_numpy(coefficients).float() / scale
     weight[seen] = raw
     bias[seen] = torch.from_numpy(intercepts).float() - raw @ mean
@@ -58,17 +59,31 @@ class LinearProbe(Learner):
     ) -> None:
         """Take the recipe's options; `penalty` is the inverse of scikit-learn's C."""
         super().__init__(
-            encoder, views, classes, steps=1, batch_size=0, unlabelled_batch_size=0, learning_rate=1.0,
-            weight_decay=0.0, average_decay=0.0, dropout=0.0,
+            encoder,
+            views,
+            classes,
+            steps=1,
+            batch_size=0,
+            unlabelled_batch_size=0,
+            learning_rate=1.0,
+            weight_decay=0.0,
+            average_decay=0.0,
+            dropout=0.0,
         )
         self.penalty = penalty
 
-    def fit(self, batches: Callable[[range], Iterable[Any]], folder: Path, names: tuple[int | str, ...],
-            trainer_options: dict[str, Any]) -> list[float]:
+    def fit(
+        self,
+        batches: Callable[[range], Iterable[Any]],
+        folder: Path,
+        names: tuple[int | str, ...],
+        trainer_options: dict[str, Any],
+    ) -> list[float]:
         """Solve for the head at once; the one batch holds every labelled feature vector."""
         (batch,) = batches(range(1))
         head = self.network.head
-        weight, bias = solve_head(batch["labelled"].cpu().float(), batch["labels"].cpu(), head.out_features, self.penalty)
+        features, labels = batch["labelled"].cpu().float(), batch["labels"].cpu()
+        weight, bias = solve_head(features, labels, head.out_features, self.penalty)
         with torch.no_grad():
             head.weight.copy_(weight)
             head.bias.copy_(bias)

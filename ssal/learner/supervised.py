@@ -21,7 +21,11 @@ class Supervised(Learner):
     """
 
     def __init__(
-        self, encoder: nn.Module, views: Views, classes: int, *,
+        self,
+        encoder: nn.Module,
+        views: Views,
+        classes: int,
+        *,
         steps: Annotated[int, Field(gt=0)] = 1000,
         batch_size: Annotated[int, Field(gt=1)] = 64,
         learning_rate: Annotated[float, Field(gt=0)] = 0.03,
@@ -31,8 +35,16 @@ class Supervised(Learner):
     ) -> None:
         """Take the recipe's options."""
         super().__init__(
-            encoder, views, classes, steps=steps, batch_size=batch_size, unlabelled_batch_size=0,
-            learning_rate=learning_rate, weight_decay=weight_decay, average_decay=average_decay, dropout=dropout,
+            encoder,
+            views,
+            classes,
+            steps=steps,
+            batch_size=batch_size,
+            unlabelled_batch_size=0,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            average_decay=average_decay,
+            dropout=dropout,
         )
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:

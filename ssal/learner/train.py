@@ -23,11 +23,20 @@ from ssal.pretext.encoder import SHARED_FILES, Encoder
 from ssal.streams import stream
 
 log = logging.getLogger("ssal")
+HERE = Path(__file__).parent
 
 
 def train(
-    encoder: Encoder, images: Images, ledger: Ledger, round_number: int, checkpoints: Path, seed: int,
-    trainer: dict[str, Any], *, method: str, options: dict[str, Any],
+    encoder: Encoder,
+    images: Images,
+    ledger: Ledger,
+    round_number: int,
+    checkpoints: Path,
+    seed: int,
+    trainer: dict[str, Any],
+    *,
+    method: str,
+    options: dict[str, Any],
 ) -> Trained | None:
     """Return the learner trained on the ledger's labels; None while there are none.
 
@@ -39,10 +48,17 @@ def train(
     filed = registry.find("learner", method)
     numbers = ledger.class_numbers(images.classes)
     facts = {
-        "method": method, "options": options, "encoder": encoder.fingerprint, "images": images.fingerprint,
-        "labels": sorted(answered.items()), "classes": len(numbers), "seed": seed, "round": round_number,
-        "precision": trainer.get("precision"), "compile": trainer.get("compile", False),
-        "source": source_fingerprint(filed.file, Path(__file__).with_name("base.py"), *SHARED_FILES),
+        "method": method,
+        "options": options,
+        "encoder": encoder.fingerprint,
+        "images": images.fingerprint,
+        "labels": sorted(answered.items()),
+        "classes": len(numbers),
+        "seed": seed,
+        "round": round_number,
+        "precision": trainer.get("precision"),
+        "compile": trainer.get("compile", False),
+        "source": source_fingerprint(filed.file, *(HERE / name for name in ("base.py", "schedules.py")), *SHARED_FILES),
     }
     folder = checkpoints / "learners" / fingerprint(facts)
     seen = encoder.embedded(images) if filed.traits.get("frozen") else images
@@ -61,7 +77,9 @@ def train(
             lambda steps: batches.labelled_and_unlabelled(
                 seen.pool, steps, rows, labels, learner.batch_size or len(rows), learner.unlabelled_batch_size, names
             ),
-            folder, names, trainer,
+            folder,
+            names,
+            trainer,
         )
         seconds = time.perf_counter() - began
         write_tensors(folder / "learner.safetensors", learner.average.state_dict())

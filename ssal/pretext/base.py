@@ -35,8 +35,16 @@ class Pretext(pl.LightningModule):
     """Trains `backbone` on two random views of every image, without labels."""
 
     def __init__(
-        self, backbone: nn.Module, views: Views, *, steps: int, batch_size: int, optimiser: Optimiser,
-        learning_rate: float, weight_decay: float, warm_up: float,
+        self,
+        backbone: nn.Module,
+        views: Views,
+        *,
+        steps: int,
+        batch_size: int,
+        optimiser: Optimiser,
+        learning_rate: float,
+        weight_decay: float,
+        warm_up: float,
     ) -> None:
         """`learning_rate` is per 256 images of a batch; `warm_up` is a share of the steps."""
         super().__init__()

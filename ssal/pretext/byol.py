@@ -35,7 +35,10 @@ class BYOL(Pretext):
     """
 
     def __init__(
-        self, backbone: nn.Module, views: Views, *,
+        self,
+        backbone: nn.Module,
+        views: Views,
+        *,
         epochs: Annotated[int, Field(gt=0)] = 100,
         batch_size: Annotated[int, Field(gt=1)] = 512,
         hidden: Annotated[int, Field(gt=0)] = 1024,
@@ -53,8 +56,14 @@ class BYOL(Pretext):
     ) -> None:
         """Take the recipe's options; blur and solarise are the probabilities in the first and the second view."""
         super().__init__(
-            backbone, views, steps=steps, batch_size=batch_size, optimiser=optimiser, learning_rate=learning_rate,
-            weight_decay=weight_decay, warm_up=warm_up,
+            backbone,
+            views,
+            steps=steps,
+            batch_size=batch_size,
+            optimiser=optimiser,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            warm_up=warm_up,
         )
         width: int = backbone.num_features  # type: ignore[assignment]
         self.projection = BYOLProjectionHead(width, hidden, projection)
@@ -64,8 +73,8 @@ class BYOL(Pretext):
         self.criterion = NegativeCosineSimilarity()
         self.target_decay_base = target_decay_base
         self.view_options = [
-            {"strength": strength, "min_scale": min_scale, "blur": blur[view], "solarise": solarise[view]}
-            for view in (0, 1)
+            {"strength": strength, "saturation": 0.4, "min_scale": min_scale, "blur": blurred, "solarise": solarised}
+            for blurred, solarised in zip(blur, solarise, strict=True)
         ]
 
     def two_views(self, images: Tensor, first_seed: int, second_seed: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,11 @@ from ssal.data.views import Views
 
 SHARED_FILES = [
     Path(__file__).parents[1] / name
-    for name in ("backbones.py", "loop.py", "data/augment.py", "data/randaugment.py", "data/batches.py", "data/views.py")
+    for name in (
+        "backbones.py",
+        "loop.py",
+        *(f"data/{name}.py" for name in ("affine", "augment", "batches", "randaugment", "tones", "views")),
+    )
 ]
 """What every training depends on beside its own file: a change here makes fingerprints new."""
 
@@ -55,14 +59,16 @@ class Encoder:
     def features(self, images: Images) -> dict[str, Tensor]:
         """Return `pool` (n,D) and `test` (m,D) features of the deterministic view, rows in id order."""
         if len(self.shape) == 1:
-            return {part: getattr(images, part).fetch(torch.arange(len(getattr(images, part)))) for part in ("pool", "test")}
+            parts = {"pool": images.pool, "test": images.test}
+            return {name: part.fetch(torch.arange(len(part))) for name, part in parts.items()}
         folder = self.folder / f"features_{images.fingerprint}"
 
         def make(folder: Path) -> dict[str, Any]:
             scorer = _Embed(self.build(), Views.of(images))
             parts = {
                 part: loop.predict(scorer, batches.in_order(getattr(images, part)), self.trainer)["features"]
-                if len(getattr(images, part)) else torch.empty(0, 0)
+                if len(getattr(images, part))
+                else torch.empty(0, 0)
                 for part in ("pool", "test")
             }
             write_tensors(folder / "features.safetensors", parts)

@@ -21,8 +21,14 @@ log = logging.getLogger("ssal")
 
 
 def encoder_of(
-    images: Images, checkpoints: Path, seed: int, trainer: dict[str, Any], *,
-    method: str, options: dict[str, Any], backbone: dict[str, Any],
+    images: Images,
+    checkpoints: Path,
+    seed: int,
+    trainer: dict[str, Any],
+    *,
+    method: str,
+    options: dict[str, Any],
+    backbone: dict[str, Any],
 ) -> Encoder:
     """Return the encoder that these options name, whether or not it has been trained."""
     weights = backbone.get("weights")
@@ -30,8 +36,14 @@ def encoder_of(
     if method != "none":
         sources += [registry.find("pretext", method).file, Path(__file__).with_name("base.py")]
     facts = {
-        "method": method, "options": options, "backbone": backbone, "seed": seed, "images": images.fingerprint,
-        "flip": images.flip, "precision": trainer.get("precision"), "source": source_fingerprint(*sources),
+        "method": method,
+        "options": options,
+        "backbone": backbone,
+        "seed": seed,
+        "images": images.fingerprint,
+        "flip": images.flip,
+        "precision": trainer.get("precision"),
+        "source": source_fingerprint(*sources),
         "weights": file_fingerprint(Path(weights)) if weights else None,
     }
     name = fingerprint(facts)
@@ -40,8 +52,14 @@ def encoder_of(
 
 
 def pretrain(
-    images: Images, checkpoints: Path, seed: int, trainer: dict[str, Any], *,
-    method: str, options: dict[str, Any], backbone: dict[str, Any],
+    images: Images,
+    checkpoints: Path,
+    seed: int,
+    trainer: dict[str, Any],
+    *,
+    method: str,
+    options: dict[str, Any],
+    backbone: dict[str, Any],
 ) -> Encoder:
     """Return the encoder that `method` trains on the images of the pool; `none` gives the backbone as it starts."""
     encoder = encoder_of(images, checkpoints, seed, trainer, method=method, options=options, backbone=backbone)
@@ -64,9 +82,10 @@ def pretrain(
         )
         spread = float(module.spread)
         if spread < 0.1:
-            log.warning("%s: the projections have collapsed (spread %.3f of 1); the encoder is of little use", method, spread)
+            log.warning("%s: the projections have collapsed (spread %.3f of 1): a poor encoder", method, spread)
         write_tensors(folder / "encoder.safetensors", network.state_dict())
-        return {**encoder.facts, "steps": steps, "seconds": time.perf_counter() - began, "spread": spread, "loss": curve}
+        seconds = time.perf_counter() - began
+        return {**encoder.facts, "steps": steps, "seconds": seconds, "spread": spread, "loss": curve}
 
     once(encoder.folder, make)
     return encoder

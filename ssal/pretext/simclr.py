@@ -26,7 +26,10 @@ class SimCLR(Pretext):
     """
 
     def __init__(
-        self, backbone: nn.Module, views: Views, *,
+        self,
+        backbone: nn.Module,
+        views: Views,
+        *,
         epochs: Annotated[int, Field(gt=0)] = 1000,
         batch_size: Annotated[int, Field(gt=1)] = 512,
         temperature: Annotated[float, Field(gt=0)] = 0.5,
@@ -42,8 +45,14 @@ class SimCLR(Pretext):
     ) -> None:
         """Take the recipe's options; the stage turns epochs into `steps`."""
         super().__init__(
-            backbone, views, steps=steps, batch_size=batch_size, optimiser=optimiser, learning_rate=learning_rate,
-            weight_decay=weight_decay, warm_up=warm_up,
+            backbone,
+            views,
+            steps=steps,
+            batch_size=batch_size,
+            optimiser=optimiser,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            warm_up=warm_up,
         )
         width: int = backbone.num_features  # type: ignore[assignment]
         self.projection = SimCLRProjectionHead(width, width, projection)

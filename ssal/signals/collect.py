@@ -35,8 +35,11 @@ class OnePass(pl.LightningModule):
 
     def predict_step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
         """Return all sources' tensors of one batch."""
-        return {name: rows for source, options in self.sources
-                for name, rows in source.call(self.learner, batch, **options).items()}
+        return {
+            name: rows
+            for source, options in self.sources
+            for name, rows in source.call(self.learner, batch, **options).items()
+        }
 
 
 def sources_of(needs: Sequence[str]) -> dict[str, Method]:
@@ -50,8 +53,15 @@ def sources_of(needs: Sequence[str]) -> dict[str, Method]:
 
 
 def collect(
-    needs: Sequence[str], learner: Trained | None, encoder: Encoder, images: Images, ledger: Ledger, folder: Path,
-    previous: Path | None, *, options: dict[str, dict[str, Any]],
+    needs: Sequence[str],
+    learner: Trained | None,
+    encoder: Encoder,
+    images: Images,
+    ledger: Ledger,
+    folder: Path,
+    previous: Path | None,
+    *,
+    options: dict[str, dict[str, Any]],
 ) -> dict[str, Tensor]:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
@@ -61,20 +71,25 @@ def collect(
     path = folder / "table.safetensors"
     if path.exists():
         return read_tensors(path)
-    sources = sources_of(needs)
+    sources, wanted = sources_of(needs), {need.removeprefix("labelled_") for need in needs}
     everything: dict[str, Tensor] = {}
     if learner is not None:
         sources.setdefault("outputs", registry.find("signal", "outputs"))
-        each_batch = [(source, options.get(name, {})) for name, source in sources.items() if source.traits["each"] == "batch"]
-        one_pass = OnePass(learner.learner, each_batch)
+        one_pass = OnePass(
+            learner.learner,
+            [(source, options.get(name, {})) for name, source in sources.items() if source.traits["each"] == "batch"],
+        )
         everything |= loop.predict(one_pass, batches.in_order(learner.images.pool), learner.trainer)
         write_tensors(folder / "outputs.safetensors", {"probabilities": everything["probabilities"]})
-    elif "features" in needs or "labelled_features" in needs:
+    elif "features" in wanted:
         everything["features"] = encoder.features(images)["pool"]
-    supplied = {"encoder": encoder, "images": images,
-                "previous": read_tensors(previous) if previous and previous.exists() else {}}
+    supplied = {
+        "encoder": encoder,
+        "images": images,
+        "previous": read_tensors(previous) if previous and previous.exists() else {},
+    }
     for name, source in sources.items():
-        if source.traits["each"] == "round" and set(source.provides) & {need.removeprefix("labelled_") for need in needs}:
+        if source.traits["each"] == "round" and wanted & set(source.provides):
             everything |= source.call(*(supplied[need] for need in source.needs), **options.get(name, {}))
     table = split(everything, images, ledger)
     write_tensors(path, table)
@@ -85,9 +100,9 @@ def collect(
 def split(everything: dict[str, Tensor], images: Images, ledger: Ledger) -> dict[str, Tensor]:
     """Return pool rows under their own names, labelled rows under `labelled_…`, `labels`, and `rows` of the pool."""
     numbers = ledger.numbered(images.classes)
-    labelled = torch.tensor([index for index, id in enumerate(images.pool.ids) if id in numbers], dtype=torch.long)
-    unlabelled = torch.tensor([index for index, id in enumerate(images.pool.ids) if id not in numbers], dtype=torch.long)
-    table = {"rows": unlabelled, "labels": torch.tensor([numbers[images.pool.ids[i]] for i in labelled], dtype=torch.long)}
+    number_of_row = torch.tensor([numbers.get(id, -1) for id in images.pool.ids], dtype=torch.long)
+    unlabelled, labelled = ((number_of_row < 0).nonzero()[:, 0], (number_of_row >= 0).nonzero()[:, 0])
+    table = {"rows": unlabelled, "labels": number_of_row[labelled]}
     for name, rows in everything.items():
         table[name] = rows[unlabelled]
         table[f"labelled_{name}"] = rows[labelled]

@@ -13,15 +13,10 @@ from ssal import registry
 from ssal.data import batches
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
-from ssal.learner.base import (
-    Learner,
-    cosine_seven_sixteenths,
-    decayed_groups,
-    move_average,
-    short_schedule_decay,
-)
+from ssal.learner.base import Learner
 from ssal.learner.fixmatch import fixmatch_loss
 from ssal.learner.linear_probe import solve_head
+from ssal.learner.schedules import cosine_seven_sixteenths, decayed_groups, move_average, short_schedule_decay
 
 WEAK = torch.tensor([[4.0, 0, 0], [1, 0.5, 0], [0, 0, 5]])
 STRONG = torch.tensor([[1.0, 0, 0], [0, 1, 0], [2, 0, 0]])
@@ -106,7 +101,9 @@ def test_head_solver_is_scikit_learns_for_two_classes() -> None:
     scaler = StandardScaler().fit(features)
     peer = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(features), labels)
     ours = (features @ weight.T + bias).softmax(1)[:, 1]
-    assert torch.allclose(ours.double(), torch.from_numpy(peer.predict_proba(scaler.transform(features))[:, 1]), atol=1e-4)
+    assert torch.allclose(
+        ours.double(), torch.from_numpy(peer.predict_proba(scaler.transform(features))[:, 1]), atol=1e-4
+    )
 
 
 def tiny_images(count: int = 60, side: int = 8, classes: int = 2) -> tuple[ImageSet, torch.Tensor]:

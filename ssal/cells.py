@@ -1,0 +1,66 @@
+"""Cells: one arm with one seed each, what an executor runs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from ssal.data.images import Images
+from ssal.data.load import load
+from ssal.project import run_project
+from ssal.recipe import Arm, Recipe
+from ssal.recipe import load as load_recipe
+
+log = logging.getLogger("ssal")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm with one seed, and its folder."""
+
+    arm: Arm
+    seed: int
+    folder: Path
+
+
+def cells_of(recipe: Recipe, checkpoints: Path) -> list[Cell]:
+    """Return arms × seeds, arm by arm, so that cells that share an encoder seldom wait for each other."""
+    return [
+        Cell(arm, seed, checkpoints / recipe.name / arm.name / f"seed_{seed}")
+        for arm in recipe.arms.values()
+        for seed in recipe.seeds
+    ]
+
+
+@lru_cache(maxsize=2)
+def _recipe(path: str, overrides: tuple[str, ...]) -> Recipe:
+    return load_recipe(Path(path), overrides)
+
+
+_images: dict[str, Images] = {}
+
+
+def images_of(arm: Arm, checkpoints: Path) -> Images:
+    """Return the arm's images, loaded once per process and moved to the device that will train."""
+    key = repr(sorted(arm.data.items(), key=str))
+    if key not in _images:
+        _images.clear()
+        images = load(checkpoints, **arm.data)
+        if torch.cuda.is_available() and arm.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda"):
+            images = images.to("cuda")
+        for line in images.summary():
+            log.info("%s", line)
+        _images[key] = images
+    return _images[key]
+
+
+def run_cell(path: str, overrides: list[str], arm: str, seed: int, checkpoints: str, overwrite: bool = False) -> str:
+    """Run one cell to its end; what a worker process calls. Returns its folder."""
+    recipe = _recipe(path, tuple(overrides))
+    (cell,) = [c for c in cells_of(recipe, Path(checkpoints)) if c.arm.name == arm and c.seed == seed]
+    run_project(cell.arm, seed, images_of(cell.arm, Path(checkpoints)), Path(checkpoints), cell.folder, overwrite)
+    return str(cell.folder)
