@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,17 @@ def file_fingerprint(path: Path) -> str:
 
 def source_fingerprint(*files: Path) -> str:
     """Return a fingerprint of what the code in `files` does: comments, docstrings and layout do not count."""
-    trees = []
-    for file in sorted(files):
-        tree = ast.parse(file.read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
-        trees.append(ast.dump(tree))
-    return fingerprint(*trees)
+    return fingerprint(*(_meaning(file.read_text()) for file in sorted(files)))
+
+
+@lru_cache(maxsize=256)
+def _meaning(code: str) -> str:
+    """Return the syntax tree of `code` without docstrings, as text; parsing is slow and every round asks for it."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
 
 
 @contextlib.contextmanager
