@@ -126,6 +126,8 @@ class Trainer(Section):
     precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = "32-true"
     compile: bool = False
     """Whether torch.compile makes training faster after a slow start."""
+    checkpoint_seconds: float = Field(30.0, ge=0)
+    """Least time between two checkpoints of a training; 0 writes one every fifty steps."""
 
 
 @dataclass(frozen=True)
