@@ -46,10 +46,10 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
 
 def check_budget(arm: Arm, images: Images) -> None:
     """Raise BadInput where an arm asks for more labels than there are images without one."""
-    free = len(images.pool) - len(images.given)
+    free = len(images.askable)
     if arm.budget > free:
         raise BadInput(
-            f"acquisition.budget: {arm.budget} labels are asked for, but the pool has {free} images without one; "
+            f"acquisition.budget: {arm.budget} labels are asked for, but the pool has {free} images that can be asked for; "
             f"type acquisition.budget={free} or less"
         )
 

@@ -44,7 +44,7 @@ def run_round(
     )
     measure(learner, encoder, images, ledger, number, arm.references, folder)
     size = min(arm.query_size if ledger.labels() else arm.first_size, arm.budget - ledger.bought())
-    if size <= 0 or len(ledger.labels()) == len(images.pool):
+    if size <= 0:
         return False
     previous = folder.with_name(f"round_{number - 1}") / "outputs.safetensors"
     first = learner is None or ("previous_probabilities" in arm.needs() and not previous.exists())

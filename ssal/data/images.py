@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -120,9 +120,14 @@ class Images:
     """Whether a mirrored image keeps its class."""
     report: dict[str, Any] = field(repr=False)
 
+    @cached_property
+    def askable(self) -> frozenset[str]:
+        """Pool ids that somebody can label: in a benchmark those with a hidden label, in a project every one."""
+        return frozenset(self.hidden or self.pool.ids) - frozenset(self.given)
+
     def to(self, device: torch.device | str) -> Images:
         """Return the same with resident pixels on `device`."""
-        return Images(**{**vars(self), "pool": self.pool.to(device), "test": self.test.to(device)})
+        return replace(self, pool=self.pool.to(device), test=self.test.to(device))
 
     def summary(self) -> list[str]:
         """Return what the run prints about its data, one line each."""
