@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -223,6 +224,7 @@ def _load(kind: str, name: str, folder: Path) -> Method:
     spec = importlib.util.spec_from_file_location(f"ssal_user_{path.stem}_{tag}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except MethodError as error:

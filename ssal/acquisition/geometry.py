@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -82,7 +82,7 @@ class Cover:
 
 
 def _product(tensors: Sequence[Tensor]) -> Tensor:
-    return functools.reduce(torch.mul, tensors)
+    return math.prod(tensors[1:], start=tensors[0])
 
 
 def _squares(factors: Sequence[Tensor]) -> Tensor:
