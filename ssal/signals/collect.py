@@ -45,11 +45,11 @@ class OnePass(pl.LightningModule):
 def sources_of(needs: Sequence[str]) -> dict[str, Method]:
     """Return the signal sources, by name, that provide the signals in `needs`; `labelled_…` come with their own."""
     wanted = {need.removeprefix("labelled_") for need in needs} - {"labels", "child_scores"}
-    found = {name: source for name, source in registry.methods("signal").items() if wanted & set(source.provides)}
-    provided = {name for source in found.values() for name in source.provides}
+    known = registry.methods("signal")
+    provided = {name for source in known.values() for name in source.provides}
     for need in sorted(wanted - provided):
         raise BadInput(f"no source provides the signal {need!r}{nearest(need, provided)}")
-    return found
+    return {name: source for name, source in known.items() if wanted & set(source.provides)}
 
 
 def collect(
