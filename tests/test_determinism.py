@@ -100,7 +100,10 @@ def test_a_fresh_process_gives_the_same_run(images: Images, root: Path, tmp_path
     disturb()
     here = run(loaded.arms["main"], images, tmp_path / "here")
     environment = {
-        **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent), "PYTHONHASHSEED": "123",
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONHASHSEED": "123",
     }
     command = [sys.executable, "-c", CHILD, str(loaded.path), str(root), str(tmp_path / "there")]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -124,7 +127,7 @@ def test_a_strategys_draws_move_no_learner(images: Images, tmp_path: Path) -> No
     assert len({one.chosen[1] for one in left.values()}) == len(DRAWING), "strategies choose differently"
 
 
-WASTEFUL = '''
+WASTEFUL = """
 import random
 
 import numpy
@@ -143,7 +146,7 @@ def wasteful(features, *, budget, generator):
     torch.manual_seed(features.shape[0])
     torch.rand(1000), torch.rand(1000, generator=generator), numpy.random.rand(10), random.random()
     return torch.argsort(features[:, 0])[:budget]
-'''
+"""
 
 
 def test_a_strategy_that_wastes_draws_changes_no_later_round(images: Images, tmp_path: Path) -> None:
@@ -161,7 +164,10 @@ def test_a_strategy_that_wastes_draws_changes_no_later_round(images: Images, tmp
 def test_another_learner_moves_no_random_choice(images: Images, tmp_path: Path) -> None:
     """Random arms share all their labels, whatever they train: their paired difference is then the learner's alone."""
     loaded = recipe(
-        tmp_path / "tiny.yaml", learner=small("learner", "fixmatch"), pretext=small("pretext", "simclr"), arms={
+        tmp_path / "tiny.yaml",
+        learner=small("learner", "fixmatch"),
+        pretext=small("pretext", "simclr"),
+        arms={
             "supervised": {"pretext": {"method": "none"}, "learner": small("learner", "supervised")},
             "probe": {"learner": {"method": "linear_probe"}},
             "ssl_only": {},
@@ -185,8 +191,12 @@ def test_arms_share_encoder_and_first_learner(images: Images, tmp_path: Path, mo
 
     monkeypatch.setattr(loop, "fit", fit)
     loaded = recipe(
-        tmp_path / "tiny.yaml", learner=small("learner", "fixmatch"), pretext=small("pretext", "simclr"), arms={
-            "ssl_only": {}, "ssl_and_al": {"acquisition": {"strategy": "margin"}},
+        tmp_path / "tiny.yaml",
+        learner=small("learner", "fixmatch"),
+        pretext=small("pretext", "simclr"),
+        arms={
+            "ssl_only": {},
+            "ssl_and_al": {"acquisition": {"strategy": "margin"}},
         },
     )
     random_arm, margin_arm = (run(arm, images, tmp_path / "runs") for arm in loaded.arms.values())
@@ -199,11 +209,15 @@ def test_arms_share_encoder_and_first_learner(images: Images, tmp_path: Path, mo
 def test_options_of_the_learner_are_part_of_what_is_shared(images: Images, tmp_path: Path) -> None:
     """An arm that differs in the learner's options or in the encoder never takes another arm's learner."""
     supervised = small("learner", "supervised")
-    loaded = recipe(tmp_path / "tiny.yaml", learner=supervised, arms={
-        "plain": {},
-        "rate": {"learner": {"learning_rate": 0.05}},
-        "dropout": {"learner": {"dropout": 0.5}},
-        "encoder": {"pretext": small("pretext", "simclr")},
-    })
+    loaded = recipe(
+        tmp_path / "tiny.yaml",
+        learner=supervised,
+        arms={
+            "plain": {},
+            "rate": {"learner": {"learning_rate": 0.05}},
+            "dropout": {"learner": {"dropout": 0.5}},
+            "encoder": {"pretext": small("pretext", "simclr")},
+        },
+    )
     left = [run(arm, images, tmp_path / "runs") for arm in loaded.arms.values()]
     assert len({one.learners[1] for one in left}) == len(left)

@@ -108,8 +108,10 @@ def arm_of(
 ) -> Arm:
     options = OPTIONS.get(strategy, {})
     acquisition = {
-        "strategy": strategy, "options": options,
-        "first_round": first, "first_options": options if first == strategy else {},
+        "strategy": strategy,
+        "options": options,
+        "first_round": first,
+        "first_options": options if first == strategy else {},
     }
     if weights:
         sections["backbone"] = {"name": "wrn_10_1", "weights": str(weights)}
@@ -135,9 +137,18 @@ def test_no_pretext_sees_a_label(name: str, folders: tuple[Path, Path, Path], tm
 
 def test_class_names_move_nothing_where_labels_are_given(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     """A project that starts from labelled folders numbers its classes by the images, too, and never by their names."""
-    arm = arm_of(tmp_path, folders[2], labelling={"answered_by": "inbox"}, data={
-        "source": "folder", "path": "unused", "size": 8, "flip": False, "labels": "given",
-    })
+    arm = arm_of(
+        tmp_path,
+        folders[2],
+        labelling={"answered_by": "inbox"},
+        data={
+            "source": "folder",
+            "path": "unused",
+            "size": 8,
+            "flip": False,
+            "labels": "given",
+        },
+    )
     chosen, learners = [], []
     for name, root in (("plain", folders[0]), ("renamed", folders[1])):
         everything = pictures(root, tmp_path / name, labels="given")
@@ -211,7 +222,7 @@ def test_classes_numbered_by_name_are_caught(
     assert set(found) == {"class names"} and "learners" in found["class names"]
 
 
-PEEK = '''
+PEEK = """
 import inspect
 
 import torch
@@ -227,7 +238,7 @@ def peek(features):
         frame = frame.f_back
     rare = sorted(seen["images"].hidden.values())[0]
     return torch.tensor([float(seen["images"].hidden[id] == rare) for id in seen["shuffled"]])
-'''
+"""
 
 
 def test_a_strategy_of_ones_own_that_peeks_is_caught(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
