@@ -25,12 +25,11 @@ def check_arm(
     layer: Node, models: Mapping[str, BaseModel | None], strategies: Mapping[str, Strategy | None], arm: str,
     problems: Problems,
 ) -> None:
-    """Note where the sections of an arm, each fine by itself, do not fit together; messages begin with `arm`."""
+    """Note what types do not tell; what depends on several sections of the arm begins with `arm`."""
 
-    def note(path: str, message: str, number: int | None = None) -> None:
-        keys = (*path.split("."), *(() if number is None else (number,)))
-        node, rest = layer.follow(keys)
-        problems.add(node.place, path if rest else node.path, arm + message)
+    def note(path: str, message: str, *inside: int) -> None:
+        node, rest = layer.follow([*path.split("."), *inside])
+        problems.add(node.place, path if rest else node.path, message)
 
     values = {name: dict(model) if model else {} for name, model in models.items()}
     data, backbone, pretext, learner, acquisition = (
@@ -48,18 +47,18 @@ def check_arm(
     if backbone and not embeddings:
         try:
             backbones.check(backbone["name"])
-        except BadInput as error:
+        except (BadInput, ValueError) as error:
             note("backbone.name", str(error))
         if backbone["weights"] and not os.path.isfile(backbone["weights"]):
             note("backbone.weights", f"there is no file {backbone['weights']} (from {Path.cwd()})")
     on_images = f"trains on images, but data.source is {EMBEDDINGS}"
     if embeddings and learner and not registry.find("learner", learner["method"]).traits.get("frozen"):
         fit = [name for name, method in registry.methods("learner").items() if method.traits.get("frozen")]
-        note("learner.method", f"{learner['method']!r} {on_images}; use {' or '.join(fit)}")
+        note("learner.method", f"{arm}{learner['method']!r} {on_images}; use {' or '.join(fit)}")
     if embeddings and pretext and pretext["method"] != NO_PRETEXT:
-        note("pretext.method", f"{pretext['method']!r} {on_images}; use {NO_PRETEXT}")
+        note("pretext.method", f"{arm}{pretext['method']!r} {on_images}; use {NO_PRETEXT}")
     if data.get("labels") == "given" and values["labelling"].get("answered_by") == "oracle":
-        note("labelling.answered_by", "the oracle answers from hidden labels, but data.labels is given; "
+        note("labelling.answered_by", f"{arm}the oracle answers from hidden labels, but data.labels is given; "
              "use data.labels=hidden for a benchmark, labelling.answered_by=inbox for a project")
     if backbone and pretext:
         encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings

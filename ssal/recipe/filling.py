@@ -52,12 +52,14 @@ def fill(model: type[BaseModel], node: Node, what: str, problems: Problems, part
     for one in errors:
         by_place.setdefault(_inside(node, one), []).append(one)
     for place, group in by_place.items():
+        if node.follow(place)[0].place in problems.unusable:
+            continue
         if group[0]["type"] != "missing":
             _note(node.follow(place)[0], group, model, what, problems)
         elif not partial:
             about = model.model_fields[str(group[0]["loc"][-1])].description if len(group[0]["loc"]) == 1 else ""
             key = str(group[0]["loc"][-1])
-            text = f"this key is missing ({about})" if about else "this key is missing"
+            text = f"this key is missing ({about.rstrip('.')})" if about else "this key is missing"
             problems.add(node.key_place, node.follow(place)[0].named(key), text)
     if all(one["type"] == "extra_forbidden" and len(one["loc"]) == 1 for one in errors):
         known = {key: value for key, value in plain.items() if key in model.model_fields}
@@ -112,10 +114,12 @@ def find(kind: str, node: Node, problems: Problems, folder: Path | None = None) 
         if kind != "strategy" and ".py:" in node.value:
             raise BadInput(f"a file of your own may hold a strategy, not a {kind}; put it into the package's folder")
         method = registry.find(kind, located(node.value, folder) if folder else node.value)
-        method.model.model_json_schema()
+        if ".py:" in node.value:  # the package's own methods are tested
+            method.model.model_json_schema()
         return method
     except BadInput as error:
-        problems.add(node.place, node.path, str(error))
+        also = f"; or {NO_PRETEXT}, which trains no encoder" if kind == "pretext" else ""
+        problems.add(node.place, node.path, f"{error}{also}")
     except (PydanticUserError, NameError, TypeError) as error:
         problems.add(node.place, node.path, f"its options cannot stand in a recipe: {str(error).splitlines()[0]}")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -49,12 +50,24 @@ class DataSection(Section):
     """
 
 
+DATA_HELP = {
+    "source": "Name of a data source, see `ssal list datasets`.",
+    "size": "Side in pixels that images are resized to; null keeps their own.",
+    "labels": "hidden: known labels only answer what is asked (benchmark); given: the project starts from them.",
+    "flip": "Whether the mirror image keeps its class: false for digits and letters.",
+    "test_fraction": "Share kept for testing where the source has no test part.",
+    "group_by": "Regular expression on the path: images of one group stay on one side of that split.",
+    "classes": "Names of the classes; null: those that the labels show.",
+}
+
+
 def _keywords(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the keyword-only parameters of a stage's door as fields; `options` are the method's."""
     hints = get_type_hints(function, include_extras=True)
     found = inspect.signature(function).parameters.values()
-    keywords = [p for p in found if p.kind is p.KEYWORD_ONLY and p.name != "options"]
-    return {p.name: (hints[p.name], ... if p.default is p.empty else p.default) for p in keywords}
+    keywords = {p.name: ... if p.default is p.empty else p.default for p in found if p.kind is p.KEYWORD_ONLY}
+    del keywords["options"]
+    return {name: (hints[name], Field(default, description=DATA_HELP.get(name))) for name, default in keywords.items()}
 
 
 Data = create_model("Data", __base__=DataSection, __doc__=DataSection.__doc__, **_keywords(load_images))
@@ -123,7 +136,7 @@ class Trainer(Section):
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     devices: Positive | Literal["auto"] = 1
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = "32-true"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     compile: bool = False
     """Whether torch.compile makes training faster after a slow start."""
     checkpoint_seconds: float = Field(30.0, ge=0)
@@ -159,8 +172,13 @@ NO_PRETEXT = "none"
 
 def section_model(section: str, method: Method | None) -> type[BaseModel]:
     """Return the model of a section: its fixed keys and, flat beside them, the options of `method`."""
-    shape = SECTIONS[section]
-    if method is None:
-        return shape.model
-    name: dict[str, Any] = {shape.switch: (Literal[method.name], ...)}
+    return SECTIONS[section].model if method is None else _joined(section, method.call)
+
+
+@lru_cache(maxsize=128)
+def _joined(section: str, call: Callable[..., Any]) -> type[BaseModel]:
+    shape, method = SECTIONS[section], call.__ssal_method__  # type: ignore[attr-defined]
+    fixed = shape.model.model_fields[shape.switch]
+    default = method.name if fixed.default == method.name else ...
+    name: dict[str, Any] = {shape.switch: (Literal[method.name], Field(default, description=fixed.description))}
     return create_model(f"{section} {method.name}", __base__=(method.model, shape.model), **name)

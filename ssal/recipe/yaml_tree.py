@@ -76,10 +76,14 @@ class Problems:
     def __init__(self) -> None:
         """Start with none."""
         self.found: dict[str, Place] = {}
+        self.unusable: set[Place] = set()
+        """Where a value stood that could not be read; its absence is no second problem."""
 
     def add(self, place: Place, path: str, message: str) -> None:
         """Note one problem; the same one met again (every arm lies over the same base) counts once."""
-        self.found.setdefault(": ".join(part for part in (str(place), path, message) if part), place)
+        text = ": ".join(part for part in (str(place), path, message) if part)
+        one_line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+        self.found.setdefault(one_line, place)
 
     def tell(self) -> None:
         """Raise BadInput with all problems in the order they were written, if there are any."""
@@ -164,18 +168,21 @@ def _convert(
     value: Any = None
     if id(node) in above:
         problems.add(at, path, "this alias stands inside what it stands for; write the value out")
+        problems.unusable.add(at)
     elif isinstance(node, MappingNode):
         value = {}
         for key_node, child in node.value:
             key, key_at = key_node.value, place(key_node.start_mark)
             here = f"{path}.{key}" if path else str(key)
             if not isinstance(key_node, ScalarNode) or key_node.tag not in TEXTS:
-                problems.add(key_at, path, f"expected a word as key, got {show(_scalar(yaml, key_node))}")
+                got = show(_scalar(yaml, key_node)) if isinstance(key_node, ScalarNode) else "a list or keys and values"
+                problems.add(key_at, path, f"expected a word as key, got {got}")
             elif key in value:
                 problems.add(key_at, here, f"this key stands twice (first at {value[key].key_place}); remove one")
             else:
                 inner = _convert(yaml, child, place, here, problems, (*above, id(node)))
-                value[key] = replace(inner, key_place=key_at)
+                empty = child.start_mark.index == child.end_mark.index  # YAML places these at what comes next
+                value[key] = replace(inner, key_place=key_at, place=key_at if empty else inner.place)
     elif isinstance(node, SequenceNode):
         inside = (*above, id(node))
         value = [_convert(yaml, part, place, f"{path}[{i}]", problems, inside) for i, part in enumerate(node.value)]
@@ -183,15 +190,17 @@ def _convert(
         value = _scalar(yaml, node)
         if isinstance(value, float) and not math.isfinite(value):
             problems.add(at, path, f"expected a finite number, got {node.value}")
+            problems.unusable.add(at)
             value = None
     else:
         problems.add(at, path, f"the tag {node.tag} is not allowed in a recipe; write plain values")
+        problems.unusable.add(at)
     return Node(value, at, at, path)
 
 
 def _scalar(yaml: YAML, node: Any) -> Any:
     if node.tag not in SCALARS:
-        return node.value if isinstance(node, ScalarNode) else []
+        return node.value
     try:
         return yaml.constructor.construct_object(node)
     except ValueError:
