@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from ssal.artefacts import write_text
-from ssal.errors import BadInput
+from ssal.errors import BadInput, listing
 from ssal.evaluation.references import REFERENCES
 
 Row = dict[str, Any]
@@ -96,7 +96,7 @@ class Line(NamedTuple):
     @property
     def title(self) -> str:
         """Return the arm's name, or the reference's and whose labels it learnt from."""
-        return f"{self.name} (labels of {', '.join(self.arms)})" if self.reference else self.name
+        return f"{self.name} (labels of {listing(self.arms, 2)})" if self.reference else self.name
 
 
 def lines(results: Sequence[Row], metric: str = "accuracy") -> list[Line]:

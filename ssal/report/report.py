@@ -1,0 +1,178 @@
+"""The report: one HTML file that holds everything, loads nothing, and begins with the verdict."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from PIL import Image
+from ruamel.yaml import YAML
+from torch import Tensor
+
+from ssal.artefacts import fingerprint, write_text
+from ssal.errors import listing
+from ssal.evaluation.results import SECONDS, Line, Row, arms_in, budgets_in, lines, percent
+from ssal.evaluation.verdict import INTERVALS_FROM, points
+from ssal.report.curves import COLOURS, beyond, difference_curve, learning_curves
+
+SMALLEST, LARGEST = 48, 96
+"""Pixels of a picture's longer side in the gallery."""
+SHOWN = 24
+"""Pictures per arm and round; fewer where the page would grow beyond PICTURE_BYTES."""
+PICTURE_BYTES = 2_000_000
+STAGES = ("pretraining", "training", "scoring", "selection")
+"""What the four columns of seconds are called on the page."""
+MARKS = "●■◆▲▼✚✖✱"
+"""The curves' markers as characters, for the legend."""
+
+
+def write_report(
+    folder: Path,
+    results: Sequence[Row],
+    recipe_resolved: Mapping[str, Any],
+    gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]],
+    class_mix: Mapping[str, Sequence[Mapping[str, Any]]],
+    verdict: Mapping[str, Any],
+    notes: Sequence[str],
+    environment: Mapping[str, Any],
+) -> Path:
+    """Write `folder`/report.html and return its path; the same input gives the same bytes.
+
+    `gallery` holds per arm (round, [{id, data_uri, label, score}]), best first; `class_mix` per arm [{round, counts}]
+    with counts by class name; `verdict` is what evaluation.verdict returns. `environment["command"]`, where given, is
+    shown as the line to type again.
+    """
+    found = lines(results)
+    arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
+    colours = _colours(arms, verdict)
+    pairs = verdict.get("differences") or []
+    least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
+    band = "interval" if least >= INTERVALS_FROM else "sd"
+    seeds = sorted({int(row["seed"]) for row in results})
+    budgets = budgets_in(found)
+    facts = [
+        f"{len(arms)} arm{'s' * (len(arms) != 1)}", f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
+        f"{budgets[0]} to {budgets[-1]} labels" if budgets else "no finished round yet",
+    ]
+    page = _template().render(
+        name=str(recipe_resolved.get("name", "comparison")), facts=facts, verdict=verdict, notes=list(notes),
+        found=found, budgets=budgets, references=any(line.reference for line in found),
+        percent=percent, points=points, colours=colours, marks=MARKS, seeds=seeds,
+        methods={row["arm"]: _methods(row) for row in results}, band=band,
+        tiles=_tiles(found, verdict, budgets),
+        curves=Markup(learning_curves(_drawn(found, verdict), colours, band)) if found else "",
+        drawn=_drawn(found, verdict), far=beyond(found), listing=listing, pairs=pairs,
+        difference=Markup(difference_curve(pairs, verdict["treatment"], verdict["baseline"],
+                                           colours[verdict["treatment"]])) if pairs else "",
+        arms=arms, mix=_mix(class_mix), gallery=_fitting(gallery), stages=STAGES, timing=_timing(results), spell=spell,
+        recipe=_yaml(recipe_resolved), recipe_fingerprint=fingerprint(recipe_resolved), environment=dict(environment),
+    )
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def data_uri(image: Tensor) -> str:
+    """Return a uint8 image (3,H,W) as a WebP data URI; small ones are enlarged by whole pixels, large ones reduced."""
+    picture = Image.fromarray(image.detach().cpu().permute(1, 2, 0).contiguous().numpy())
+    longest = max(picture.size)
+    if longest < SMALLEST:
+        times = -(-SMALLEST // longest)
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    elif longest > LARGEST:
+        picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    picture.save(file, "WEBP", lossless=longest < SMALLEST, quality=80, method=4)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def spell(seconds: float) -> str:
+    """Return a duration in the unit people would say it in."""
+    if seconds < 0.05:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+                                     lstrip_blocks=True)
+    return environment.from_string(Path(__file__).with_name("report.html").read_text())
+
+
+def _colours(arms: Sequence[str], verdict: Mapping[str, Any]) -> dict[str, int]:
+    """Return arm -> number of its colour and marker; treatment and baseline have the same two in every report."""
+    first = [str(verdict.get(name)) for name in ("treatment", "baseline")]
+    return {arm: number % COLOURS for number, arm in enumerate(sorted(arms, key=[*first, *arms].index))}
+
+
+def _methods(row: Row) -> str:
+    words = [str(row.get(name) or "") for name in ("pretext", "learner", "strategy", "companions")]
+    return " → ".join(word for word in words if word and word != "none")
+
+
+def _drawn(found: Sequence[Line], verdict: Mapping[str, Any]) -> list[Line]:
+    """Return the arms, and of each reference the line on the baseline's labels, or its first."""
+    kept: dict[str, Line] = {}
+    for line in found:
+        if line.reference and (line.reference not in kept or verdict.get("baseline") in line.arms):
+            kept[line.reference] = line
+    return [line for line in found if not line.reference or kept[line.reference] is line]
+
+
+def _tiles(found: Sequence[Line], verdict: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
+    labels = (verdict.get("final") or {}).get("labels", budgets[-1] if budgets else 0)
+    return {"labels": labels, "lines": [line for line in found if labels in line.cells]}
+
+
+def _mix(class_mix: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    rounds = [part for parts in class_mix.values() for part in parts]
+    return {
+        "classes": sorted({name for part in rounds for name in part["counts"]}, key=_numbers_as_numbers),
+        "most": max((count for part in rounds for count in part["counts"].values()), default=0) or 1,
+        "arms": {arm: list(parts) for arm, parts in class_mix.items() if parts},
+        "rounds": max(map(len, class_mix.values()), default=0),
+    }
+
+
+def _numbers_as_numbers(name: str) -> tuple[int, str]:
+    return (int(name) if name.isdecimal() else 10**9, name)
+
+
+def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]]) -> dict[str, Any]:
+    """Return the gallery with as many pictures per round as the page's size allows."""
+    shown = SHOWN
+    while True:
+        kept = {arm: [(number, list(items[:shown]), max(0, len(items) - shown)) for number, items in rounds]
+                for arm, rounds in gallery.items() if any(items for _, items in rounds)}
+        size = sum(len(item["data_uri"]) for rounds in kept.values() for _, items, _ in rounds for item in items)
+        if size <= PICTURE_BYTES or shown == 1:
+            return kept
+        shown //= 2
+
+
+def _timing(results: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return mean seconds per seed of each arm's stages; an encoder counts once a seed, whatever its rows repeat."""
+    timed = []
+    for arm in arms_in(results):
+        seeds: dict[int, list[Row]] = {}
+        for row in results:
+            if row["arm"] == arm:
+                seeds.setdefault(int(row["seed"]), []).append(row)
+        spent = [fmean((max if name == SECONDS[0] else sum)(float(row.get(name) or 0.0) for row in rows)
+                       for rows in seeds.values()) for name in SECONDS]
+        timed.append({"arm": arm, "seconds": spent, "total": sum(spent)})
+    return timed
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    file = io.StringIO()
+    YAML().dump(json.loads(json.dumps(value, default=str)), file)
+    return file.getvalue()

@@ -1,0 +1,45 @@
+"""A made-up comparison to draw a report from: drawn numbers, and scikit-learn's digits as the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from synthetic_results import synthetic_results
+
+from ssal.evaluation.verdict import verdict
+from ssal.report.report import data_uri, write_report
+
+
+def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int = 12, **changes: Any) -> Path:
+    """Write a report of made-up results to `folder`; `changes` replace arguments of write_report."""
+    results = synthetic_results(seeds, gain=gain)
+    arms = list(dict.fromkeys(row["arm"] for row in results))
+    digits = load_digits()
+    pixels = torch.from_numpy(np.round(digits.images / 16 * 255).astype(np.uint8))[:, None].repeat(1, 3, 1, 1)
+    gallery: dict[str, Any] = {}
+    mix: dict[str, Any] = {}
+    for number, arm in enumerate(arms):
+        draw = np.random.default_rng(number)
+        for turn in range(5):
+            rows = draw.choice(len(pixels), 60, replace=False)
+            labels = [str(digits.target[row]) for row in rows]
+            gallery.setdefault(arm, []).append((turn, [
+                {"id": f"{row:016x}", "data_uri": data_uri(pixels[row]), "label": label, "score": float(draw.random())}
+                for row, label in zip(rows[:shown], labels, strict=False)
+            ]))
+            counts = {name: labels.count(name) for name in map(str, range(10))}
+            mix.setdefault(arm, []).append({"round": turn, "counts": counts})
+    arguments: dict[str, Any] = {
+        "results": results, "gallery": gallery, "class_mix": mix,
+        "recipe_resolved": {"name": "synthetic", "seeds": list(range(seeds)), "learner": {"method": "fixmatch"}},
+        "verdict": verdict(results, "ssl_only", "ssl_and_al"),
+        "notes": ["Synthetic numbers, made to test the page: they were measured on nothing.",
+                  "digits: 1437 pool images, 360 test images, split by content, no duplicates across"],
+        "environment": {"ssal": "0.1.0", "python": "3.11", "device": "CPU",
+                        "command": "ssal compare recipes/synthetic.yaml"},
+    }
+    return write_report(folder, **(arguments | changes))

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from synthetic_report import synthetic_report
+from synthetic_results import synthetic_results
+
+from ssal.evaluation.results import lines
+from ssal.evaluation.verdict import verdict
+from ssal.report.report import PICTURE_BYTES, data_uri, spell
+
+VOID = {"meta", "img", "br", "hr", "input", "link"}
+EVIL = '<script>alert("1")</script>'
+
+
+class Page(HTMLParser):
+    """Collects a page's tags and text, and complains about tags that do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "title"} & set(self.open):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    return synthetic_report(tmp_path_factory.mktemp("report")).read_text()
+
+
+def test_the_verdict_comes_first_and_word_for_word(page):
+    said = verdict(synthetic_results(), "ssl_only", "ssl_and_al")
+    text = Page(page).text
+    for sentence in (said["sentence"], *said["details"], *said["others"]):
+        assert sentence in text
+    assert text.index(said["sentence"]) < text.index("Learning curves") < text.index("Accuracy by labels")
+
+
+def test_every_number_of_the_table_is_on_the_page(page):
+    text = Page(page).text
+    for line in lines(synthetic_results()):
+        for cell in line.cells.values():
+            assert f"{100 * cell.mean:.1f} ± {100 * cell.sd:.1f}" in text
+
+
+def test_the_page_holds_everything_and_asks_the_network_for_nothing(page):
+    found = Page(page)
+    assert not {tag for tag, _ in found.tags} & {"script", "link", "iframe", "object", "base", "form"}
+    for tag, attributes in found.tags:
+        for name in ("src", "href", "xlink:href", "srcset", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/webp;base64,")), (tag, attributes)
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert set(re.findall(r"https?://[^\"' <]+", page)) <= {"http://www.w3.org/1999/xlink"}
+    assert "default-src 'none'" in page and len(page) < 3_000_000
+
+
+def test_references_inside_the_drawings_lead_somewhere_and_ids_are_unique(page):
+    attributes = [attributes for _, attributes in Page(page).tags]
+    ids = [found["id"] for found in attributes if "id" in found]
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'xlink:href="#([^"]+)"|url\(#([^)]+)\)', page)) != set()
+    for pair in re.findall(r'xlink:href="#([^"]+)"|url\(#([^)]+)\)', page):
+        assert "".join(pair) in ids
+
+
+def test_colours_of_the_drawings_are_the_page_s_so_that_dark_mode_reads(page):
+    drawings = re.findall(r"<svg.*?</svg>", page, flags=re.S)
+    assert len(drawings) == 4
+    for drawing in drawings:
+        assert not re.search(r"#[0-9a-f]{6}\b(?!\w)", re.sub(r'(href="|id="|url\()#?\w+', "", drawing))
+        assert "var(--arm-0)" in drawing and "var(--ink-soft)" in drawing
+    for variable in set(re.findall(r"var\((--[\w-]+)\)", page)) - {"--c", "--least"}:
+        light, dark = (re.findall(rf"{variable}: (#\w+);", part) for part in page.split("prefers-color-scheme: dark"))
+        assert len(light) == 1 and len(dark) == 1, variable
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_contrast_of_text_and_of_marks(page):
+    """WCAG 2.1: 4.5 to 1 for text, 3 to 1 for lines and marks, in both schemes."""
+    for scheme in page.split("</style>")[0].split("prefers-color-scheme: dark"):
+        colour = dict(re.findall(r"(--[\w-]+): (#\w{6});", scheme))
+        pairs = [(name, "--card", 4.5) for name in ("--ink", "--ink-soft", "--accent", "--warn")]
+        pairs += [(name, "--page", 4.5) for name in ("--ink", "--ink-soft", "--accent")]
+        pairs += [(name, "--track", 4.5) for name in ("--ink", "--ink-soft")]
+        pairs += [("--warn", "--warn-soft", 4.5), ("--ink", "--warn-soft", 4.5)]
+        pairs += [(name, "--card", 3.0) for name in colour if name.startswith(("--arm-", "--reference"))]
+        for front, back, least in pairs:
+            bright, dim = sorted((luminance(colour[front]), luminance(colour[back])), reverse=True)
+            assert (bright + 0.05) / (dim + 0.05) >= least, (front, back)
+
+
+def test_names_people_chose_are_text_never_markup(tmp_path):
+    results = [{**row, "arm": f"{row['arm']}{EVIL}", "learner": EVIL} for row in synthetic_results()]
+    arm = f"ssl_only{EVIL}"
+    picture = {"id": EVIL, "data_uri": data_uri(torch.zeros(3, 8, 8, dtype=torch.uint8)), "label": EVIL, "score": None}
+    text = synthetic_report(
+        tmp_path, results=results, gallery={arm: [(0, [picture])]}, notes=[EVIL], environment={EVIL: EVIL},
+        class_mix={arm: [{"round": 0, "counts": {EVIL: 3, "&amp;": 1}}]},
+        recipe_resolved={"name": EVIL, "seeds": [EVIL]}, verdict=verdict(results, arm, f"ssl_and_al{EVIL}"),
+    ).read_text()
+    assert "<script" not in text.lower() and html.escape(EVIL, quote=False)[:11] in text
+    found = Page(text)
+    assert found.text.count(EVIL) > 10 and "&amp;" in found.text
+    for _, attributes in found.tags:
+        assert not any(name.startswith("on") for name in attributes)
+
+
+def test_pictures_tables_and_drawings_have_words(page):
+    found = Page(page).tags
+    assert all(attributes.get("alt") for tag, attributes in found if tag == "img")
+    drawings = [attributes for tag, attributes in found if tag == "svg"]
+    assert all(attributes["aria-label"] and attributes["role"] == "img" for attributes in drawings)
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in found if tag == "th")
+    assert sum(tag == "h1" for tag, _ in found) == 1
+    assert dict(found)["html"]["lang"] == "en"
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    assert synthetic_report(tmp_path / "a").read_bytes() == synthetic_report(tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(("seeds", "words"), [
+    (1, "One seed leaves no spread"), (3, "± one standard deviation over seeds; intervals are drawn from 5"),
+    (5, "95 % t interval of the mean"),
+])
+def test_the_band_says_what_it_is(tmp_path, seeds, words):
+    assert words in Page(synthetic_report(tmp_path, seeds=seeds).read_text()).text
+
+
+def test_an_empty_comparison_still_gives_a_page(tmp_path):
+    said = verdict([], "ssl_only", "ssl_and_al")
+    path = synthetic_report(tmp_path, results=[], gallery={}, class_mix={}, verdict=said, notes=[])
+    text = Page(path.read_text()).text
+    assert said["sentence"] in text and "no finished round yet" in text
+
+
+def test_one_arm_one_round_and_no_test_set(tmp_path):
+    row = {"arm": "only", "seed": 0, "round": 0, "labels": 10, "train_seconds": 2.0}
+    said = verdict([row], None, None)
+    text = Page(synthetic_report(tmp_path, results=[row], gallery={}, class_mix={}, verdict=said).read_text()).text
+    assert "names no baseline" in text and "Where the time went" in text
+    tested = Page(synthetic_report(tmp_path, results=[{**row, "accuracy": 0.75}], verdict=said).read_text()).text
+    assert "75.0" in tested and "Learning curves" in tested
+
+
+def test_seconds_are_means_per_seed_and_an_encoder_counts_once(page):
+    row = next(line for line in re.findall(r"<tr>.*?</tr>", page.split("Where the time went")[1], flags=re.S)
+               if "ssl_and_al" in line)
+    values = re.findall(r"<td>([^<]+)</td>", row)
+    assert values == ["14.5 s", "47.5 s", "2.0 s", "0.1 s", "64.1 s"]
+    assert [spell(value) for value in (0.0, 0.02, 3.0, 120, 7200)] == ["0 ms", "20 ms", "3.0 s", "2.0 min", "2.0 h"]
+
+
+def test_a_large_gallery_is_cut_to_fit_and_says_so(tmp_path):
+    noise = torch.randint(256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    picture = {"id": "0" * 16, "data_uri": data_uri(noise), "label": "cat", "score": 0.5}
+    text = synthetic_report(tmp_path, gallery={"ssl_only": [(turn, [picture] * 100) for turn in range(60)]}).read_text()
+    assert len(text) < PICTURE_BYTES + 500_000
+    shown = int(re.findall(r"the first (\d+) of 100", Page(text).text)[0])
+    assert text.count("<img") == 60 * shown and shown < 24
+
+
+def pixels(uri: str) -> np.ndarray:
+    prefix, _, encoded = uri.partition(",")
+    assert prefix == "data:image/webp;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
+
+
+@pytest.mark.parametrize(("height", "width", "times"), [(8, 8, 6), (28, 28, 2), (32, 20, 2), (47, 47, 2)])
+def test_small_pictures_are_enlarged_by_whole_pixels_without_loss(height, width, times):
+    image = torch.randint(256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    expected = image.permute(1, 2, 0).numpy().repeat(times, axis=0).repeat(times, axis=1)
+    assert (pixels(data_uri(image)) == expected).all()
+
+
+def test_large_pictures_are_reduced_and_keep_their_shape():
+    image = torch.full((3, 300, 150), 200, dtype=torch.uint8)
+    found = pixels(data_uri(image))
+    assert found.shape == (96, 48, 3) and abs(int(found.mean()) - 200) <= 2
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MEASURE = """<!doctype html><body><iframe style="border:0;width:{width}px;height:900px" srcdoc="{page}"></iframe>
+<script>
+onload = () => {{
+  const inner = document.querySelector('iframe').contentDocument, edge = inner.documentElement.clientWidth;
+  const out = [...inner.querySelectorAll('body *')].filter(item =>
+    !item.parentElement.closest('.scroll, .mix, pre, svg') &&
+    item.getBoundingClientRect().right > edge + 1).map(item => item.tagName + '.' + item.className);
+  document.body.dataset.out = [edge, inner.documentElement.scrollWidth, inner.images.length, ...out].join(' ');
+}}</script>"""
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium to lay the page out")
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_overflows_in_a_real_browser(tmp_path, width):
+    long = "a_rather_long_arm_name_that_somebody_thought_was_needed_" * 2
+    results = [{**row, "arm": row["arm"].replace("supervised", long)} for row in synthetic_results(6)]
+    text = synthetic_report(tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al")).read_text()
+    (tmp_path / "wrap.html").write_text(MEASURE.format(width=width, page=html.escape(text)))
+    dom = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+         f"--user-data-dir={tmp_path / 'profile'}",
+         "--virtual-time-budget=10000", "--window-size=1400,1000", "--dump-dom", str(tmp_path / "wrap.html")],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout
+    edge, content, pictures, *outside = re.findall(r'data-out="([^"]+)"', dom)[0].split()
+    assert int(edge) == width and outside == []
+    assert int(content) <= width
+    assert int(pictures) > 100
