@@ -92,8 +92,11 @@ class Identity(nn.Module):
 def check(name: str) -> None:
     """Raise BadInput where no backbone has this name."""
     if wide := re.fullmatch(r"wrn_(\d+)_(\d+)", name):
-        if (int(wide[1]) - 4) % 6 or int(wide[1]) < 10:
-            raise BadInput(f"backbone {name!r}: the depth of a Wide ResNet is 6n + 4 (wrn_10_2, wrn_16_2, wrn_28_2 …)")
+        if (int(wide[1]) - 4) % 6 or int(wide[1]) < 10 or not int(wide[2]):
+            raise BadInput(
+                f"backbone {name!r}: the depth of a Wide ResNet is 6n + 4, its width 1 or more "
+                "(wrn_10_2, wrn_16_2, wrn_28_2 …)"
+            )
     elif not timm.is_model(name):
         known = [*timm.list_models(), "wrn_10_2", "wrn_16_2", "wrn_28_2"]
         raise BadInput(f"no backbone is called {name!r}{nearest(name, known)} (wrn_<depth>_<width> or a timm model)")
@@ -134,7 +137,22 @@ def _new(name: str, shape: tuple[int, ...], small_stem: bool) -> nn.Module:
         network.conv1 = nn.Conv2d(3, cast(nn.BatchNorm2d, network.bn1).num_features, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
+    cast(Any, network).num_features = _width(network, name, shape)
     return network
+
+
+@torch.no_grad()
+def _width(network: nn.Module, name: str, shape: tuple[int, ...]) -> int:
+    """Return how many features come out, which is not what every timm model calls `num_features`."""
+    try:
+        width = int(network.eval()(torch.zeros(1, *shape)).shape[1])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise BadInput(
+            f"backbone {name!r} cannot take images of {shape[1]}×{shape[2]} pixels ({error}); "
+            "type another data.size or backbone.name"
+        ) from error
+    network.train()
+    return width
 
 
 def _load(network: nn.Module, weights: str) -> bool:
