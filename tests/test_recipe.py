@@ -456,6 +456,11 @@ def test_children_of_a_wrapper(file: Path) -> None:
         f"(one of: {method_names('strategy')})"]
     assert told("{margin: much}") == [
         "r.yaml:14:31: acquisition.options.weights.margin: expected a number, got 'much'"]
+    assert told("{margin: 1, entropy: -1}") == [
+        "r.yaml:14:43: acquisition.options.weights.entropy: expected at least 0, got -1"]
+    for nothing in ("{}", "{margin: 0}"):
+        assert told(nothing) == [
+            "r.yaml:14:12: acquisition.options.weights: expected a strategy with a weight above 0, as in {margin: 1}"]
     first = changed("first_round: random", "first_round: blend\n  first_options: {weights: {random: 1, margin: 1}}")
     assert problems(file, first.split("compare")[0]) == [
         "r.yaml:15:40: acquisition.first_options.weights.margin: 'margin' needs probabilities, "

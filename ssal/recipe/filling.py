@@ -173,6 +173,11 @@ def fill_strategy(key: str, section: Node, folder: Path, problems: Problems) -> 
             if not found:
                 return None
             needs = {**dict.fromkeys(found.needs, child), **needs}
+            if options[method.children][name] < 0:
+                problems.add(at[name].place, at[name].path, f"expected at least 0, got {show(at[name].plain())}")
+        if not any(weight for _, weight in weights):
+            path = f"{node.path}.{method.children}"
+            problems.add(node.place, path, "expected a strategy with a weight above 0, as in {margin: 1}")
         options[method.children] = {located(name, folder): weight for name, weight in weights}
     needs.pop("child_scores", None)
     return Strategy(located(named.value, folder), options, model.model_dump(mode="json"), needs)
