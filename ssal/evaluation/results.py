@@ -139,7 +139,7 @@ def final_table(results: Sequence[Row], most: int = 6) -> Table:
     budgets = thinned(budgets_in(found), most)
     seeds = sorted({len({seed for seed, _ in line.points}) for line in found})
     counts = "–".join(str(count) for count in dict.fromkeys((seeds[0], seeds[-1]))) if seeds else "0"
-    title = f"Test accuracy in percent, mean ± sd, {counts} seed{'' if counts == '1' else 's'}"
+    title = f"Test accuracy in percent, {'one seed' if counts == '1' else f'mean ± sd, {counts} seeds'}"
     if len(budgets) < len(budgets_in(found)):
         title += f"; {len(budgets)} of {len(budgets_in(found))} label counts"
     table = Table(title=title, title_justify="left")

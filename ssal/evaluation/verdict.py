@@ -169,6 +169,8 @@ def _efficiency(
     best = f"{baseline}'s best mean accuracy, {100 * goal:.1f} %,"
     if slow is None or fast is None:
         return [f"{treatment} did not reach {best} with {budgets[-1]} labels."]
+    if fast == slow == budgets[0]:
+        return [f"Both reach {best} with the first {budgets[0]} labels already."]
     if round(fast) == round(slow):
         return [f"{treatment} needs as many labels as {baseline} for {best} about {slow:.0f}."]
     word, share = ("fewer", 1 - fast / slow) if fast < slow else ("more", fast / slow - 1)
@@ -202,8 +204,7 @@ def _against(arm: str, other: str, pairs: Mapping[int, Mapping[int, float]]) -> 
 
 def points(value: float, sign: bool = True) -> str:
     """Return a difference of accuracies in percentage points, with a true minus sign."""
-    text = f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
-    text = text.replace("-", "−") if text not in ("-0.0", "+0.0") else "0.0"
+    text = _signed(value) if sign else f"{100 * value:.1f}"
     return f"{text} point{'' if text.lstrip('+−') == '1.0' else 's'}"
 
 
@@ -211,5 +212,9 @@ def interval(found: Interval) -> str:
     """Return the interval in words, in percentage points."""
     if found.low is None or found.high is None:
         return "no interval"
-    ends = [f"{100 * end:+.1f}".replace("-", "−") for end in (found.low, found.high)]
-    return f"95 % interval {ends[0]} to {ends[1]}"
+    return f"95 % interval {_signed(found.low)} to {_signed(found.high)}"
+
+
+def _signed(value: float) -> str:
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("-0.0", "+0.0") else text.replace("-", "−")

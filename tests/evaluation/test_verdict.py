@@ -111,6 +111,13 @@ def test_label_efficiency_in_words():
     assert "did not reach active's best mean accuracy, 80.0 %" in " ".join(verdict(rows, "active", "random")["details"])
 
 
+def test_a_best_score_at_the_shared_start_is_no_saving():
+    curves = {"random": (0.8, 0.7, 0.75), "active": (0.8, 0.85, 0.9)}
+    rows = [{"arm": arm, "seed": 0, "round": i, "labels": labels, "accuracy": curve[i]}
+            for arm, curve in curves.items() for i, labels in enumerate((20, 40, 60))]
+    assert "with the first 20 labels already" in " ".join(verdict(rows, "random", "active")["details"])
+
+
 def test_other_arms_and_references_are_named_at_the_last_label_count():
     others = judged(3, 0.0)["others"]
     assert any(re.match(r"At 100 labels ssl_only is [\d.]+ points above supervised \(95 % interval .*3 seeds\)", s)
@@ -154,3 +161,4 @@ def test_equal_runs_show_no_difference_without_fuss():
 def test_words_for_points_and_intervals():
     assert points(0.0123) == "+1.2 points" and points(-0.01) == "−1.0 point" and points(-0.0001) == "0.0 points"
     assert interval(paired_interval([0.01, 0.03])) == "95 % interval −10.7 to +14.7"
+    assert interval(paired_interval([0.0, -0.0])) == "95 % interval 0.0 to 0.0"
