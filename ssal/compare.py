@@ -106,10 +106,13 @@ def _here(keywords: list[dict[str, Any]]) -> Any:
             yield index, type(error).__name__, str(error)
 
 
-def conclude(recipe: Recipe, rows: list[dict[str, Any]], checkpoints: Path, failed: dict[str, str]) -> dict[str, Any]:
-    """Write verdict.json and report.html beside results.csv; return the verdict."""
+def conclude(
+    recipe: Recipe, rows: list[dict[str, Any]], checkpoints: Path, failed: dict[str, str], command: str
+) -> dict[str, Any]:
+    """Write verdict.json and report.html beside results.csv; return the verdict. `command` is what was typed."""
     folder = checkpoints / recipe.name
-    said = verdict(rows, recipe.baseline, recipe.treatment)
+    shared = {arm.encoders for name, arm in recipe.arms.items() if name in (recipe.baseline, recipe.treatment)}
+    said = verdict(rows, recipe.baseline, recipe.treatment, min(filter(None, shared), default=None))
     write_json(folder / "verdict.json", said)
     gallery: dict[str, list[tuple[int, list[dict[str, Any]]]]] = {}
     mix: dict[str, list[dict[str, Any]]] = {}
@@ -152,7 +155,7 @@ def conclude(recipe: Recipe, rows: list[dict[str, Any]], checkpoints: Path, fail
         class_mix=mix,
         verdict=said,
         notes=notes,
-        environment=environment(),
+        environment={"command": command, **environment()},
     )
     return said
 
