@@ -15,7 +15,7 @@ from ssal.errors import BadInput, Diverged, Waiting
 if TYPE_CHECKING:
     from ssal.recipe import Recipe
 
-DONE, FAILED, BAD_INPUT, WAITING = 0, 1, 2, 3
+DONE, FAILED, BAD_INPUT, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
     help="Train image classifiers from very few labels: self-supervised, semi-supervised and active learning.",
@@ -155,7 +155,7 @@ def _table(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people."""
+    """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people, 130 stopped."""
     try:
         app()
     except BadInput as error:
@@ -167,6 +167,7 @@ def main() -> None:
     except Diverged as error:
         typer.echo(f"{error}", err=True)
         sys.exit(FAILED)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
-        sys.exit(130)
+    except SystemExit as end:  # typer ends with this code on Ctrl-C
+        if end.code == INTERRUPTED:
+            typer.echo("stopped; the same command goes on from here", err=True)
+        raise

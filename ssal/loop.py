@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +74,26 @@ class Steady(pl.Callback):
             return
         losses = torch.stack(self.losses)
         self.losses = []
-        if not bool(torch.isfinite(losses).all()):
-            first = module.global_step - len(losses) + int((~torch.isfinite(losses)).nonzero()[0])
-            raise Diverged(
-                f"{self.folder}: the loss is not finite at step {first} of {trainer.max_steps}; "
-                f"the last good checkpoint is kept in {self.folder / 'training'}. "
-                "Try a smaller learning_rate, or trainer.precision=32-true"
-            )
+        self._check(losses.isfinite(), trainer, module)
         self.curve.append(float(losses.mean()))
         log.debug("step %d of %d: loss %.4f", module.global_step, trainer.max_steps, self.curve[-1])
         if module.global_step < trainer.max_steps and time.monotonic() - self.saved >= self.checkpoint_seconds:
             trainer.save_checkpoint(self.folder / "training" / "last.ckpt")
             self.saved = time.monotonic()
+
+    def _check(self, finite: Tensor, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Raise Diverged where a loss of the leg, or a weight at its end, is not finite."""
+        whole = torch.stack([tensor.isfinite().all() for tensor in (*module.parameters(), *module.buffers())])
+        if bool(finite.all() and whole.all()):
+            return
+        bad = (~finite).nonzero()
+        step = module.global_step - (len(finite) - int(bad[0]) if len(bad) else 1)
+        last = self.folder / "training" / "last.ckpt"
+        kept = f"the last good checkpoint is kept: {last}" if last.exists() else "no checkpoint was written before"
+        raise Diverged(
+            f"{self.folder}: the {'loss is' if len(bad) else 'weights are'} not finite at step {step} of "
+            f"{trainer.max_steps}; {kept}. Try a smaller learning_rate, or trainer.precision=32-true"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the loss curve over a resume."""
@@ -121,6 +132,21 @@ def _trainer(options: dict[str, Any], progress: bool, **more: Any) -> pl.Trainer
     )
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C out as what it is: Lightning makes it exit code 1 and leaves the signal ignored."""
+    before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
 def fit(
     module: pl.LightningModule,
     steps: int,
@@ -140,7 +166,8 @@ def fit(
     trainer = _trainer(trainer_options, sys.stderr.isatty(), callbacks=[steady], max_steps=steps, max_epochs=-1)
     checkpoint = folder / "training" / "last.ckpt"
     loader = torch.utils.data.DataLoader(Legs(module, steps, batches), batch_size=None)
-    trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
+    with _interruptible():
+        trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)
     return steady.curve
 
 
@@ -148,7 +175,8 @@ def predict(module: pl.LightningModule, batches: Iterable[Any], trainer_options:
     """Run `module.predict_step` over `batches` in order; return its named tensors, rows joined, on the CPU."""
     module.to(memory_format=torch.channels_last)
     trainer = _trainer(trainer_options, progress=False)
-    parts: Any = trainer.predict(module, _Stream(batches), weights_only=False) or []
+    with _interruptible():
+        parts: Any = trainer.predict(module, _Stream(batches), weights_only=False) or []
     return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else {})}
 
 
