@@ -48,31 +48,73 @@ def _meaning(code: str) -> str:
     return ast.dump(tree)
 
 
+FULL = "no space left while writing; what was there before is unchanged. Free some space and run the same command again"
+FORBIDDEN = "it cannot be written; what was there before is unchanged. Name another folder, e.g. --checkpoints FOLDER"
+REFUSALS = {
+    errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EACCES: FORBIDDEN, errno.EPERM: FORBIDDEN, errno.EROFS: FORBIDDEN,
+    errno.ENOTDIR: FORBIDDEN, errno.EEXIST: FORBIDDEN,
+}  # fmt: skip
+"""What a disk refuses with, and what a user is told."""
+
+
+def _refusal(error: Exception, path: Path) -> str | None:
+    """Return what to tell a user, where `error` comes from the disk: torch, NumPy and safetensors hide its number."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    numbers = [one.errno for one in chain if isinstance(one, OSError) and one.errno is not None]
+    numbers += [number for number in REFUSALS if f"(os error {number})" in str(error)]
+    if not numbers and path.parent.is_dir():
+        free = os.statvfs(path.parent)
+        numbers = [errno.ENOSPC] if free.f_bavail * free.f_frsize < 2**16 else []
+    return next((REFUSALS[number] for number in numbers if number in REFUSALS), None)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raise BadInput where the disk refuses what the block writes at `path`; other errors pass."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        if told := _refusal(error, path):
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "the disk is full"
+            raise BadInput(f"{path}: {told} ({reason})") from error
+        raise
+
+
+LEFTOVERS = ".*.unfinished"
+"""Files that a killed process was writing."""
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there whole when the block ends, remove it when it fails.
 
-    Raises BadInput where the disk is full; what stood at `path` before is then untouched.
+    Raises BadInput where the disk is full or refuses; what stood at `path` before is then untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BadInput(
-                f"{path}: no space left while writing; what was there before is unchanged. "
-                "Free some space and run the same command again"
-            ) from error
-        raise
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process was writing in `folder`; only for who holds its lock."""
+    for leftover in folder.glob(LEFTOVERS):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -105,8 +147,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; another that wants it waits. The kernel frees it when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -120,6 +164,8 @@ def once(folder: Path, make: Callable[[Path], Any]) -> Path:
     if not (folder / "record.json").exists():
         with locked(folder):
             if not (folder / "record.json").exists():
+                sweep(folder)
+                sweep(folder / "training")
                 write_json(folder / "record.json", make(folder))
                 shutil.rmtree(folder / "training", ignore_errors=True)
     return folder

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ssal.artefacts import read_json, write_json
+from ssal.artefacts import disk_errors, read_json, sweep, write_json
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.labelling.ledger import GIVEN, Entry, Ledger
@@ -24,12 +24,16 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
 
     Raises BadInput where another recipe made what stands there, or another process is at work on it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BadInput(f"{folder}: another process is running this arm and seed; wait for it, or stop it") from None
+        for place in (folder, *folder.glob("round_*")):
+            sweep(place)
         check_budget(arm, images)
         _claim(arm, images, folder, overwrite)
         ledger = Ledger(folder / "ledger.sqlite")
@@ -37,7 +41,8 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
             ledger.append(Entry(id, images.given[id], "folder", 0, GIVEN) for id in sorted(images.given))
         for number in count():
             round_folder = folder / f"round_{number}"
-            round_folder.mkdir(exist_ok=True)
+            with disk_errors(round_folder):
+                round_folder.mkdir(exist_ok=True)
             log.info("%s seed %d round %d: %d labels", arm.name, seed, number, len(ledger.labels()))
             if not run_round(arm, seed, number, images, ledger, checkpoints, round_folder):
                 write_json(folder / "finished.json", {"labels_bought": ledger.bought(), "images": len(images.pool)})
@@ -49,7 +54,7 @@ def check_budget(arm: Arm, images: Images) -> None:
     free = len(images.askable)
     if arm.budget > free:
         raise BadInput(
-            f"acquisition.budget: {arm.budget} labels are asked for, but the pool has {free} images that can be asked for; "
+            f"acquisition.budget: {arm.budget} labels are wanted, but the pool has {free} images that can be asked for; "
             f"type acquisition.budget={free} or less"
         )
 
@@ -84,14 +89,19 @@ def _claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
 
 
 def _set_aside(folder: Path) -> None:
-    """Clear a run's folder for another recipe; its ledger is kept under another name, for people may have filled it."""
-    for item in folder.iterdir():
-        if item.is_dir():
-            shutil.rmtree(item)
-        elif item.name == "ledger.sqlite":
-            item.rename(folder / f"ledger.replaced_{len(list(folder.glob('ledger.replaced_*'))) + 1}.sqlite")
-        elif item.name not in (".lock", *(kept.name for kept in folder.glob("ledger.replaced_*"))):
-            item.unlink()
+    """Clear a run's folder for another recipe; what people wrote is kept under other names.
+
+    run.json goes last: until then the folder is refused to other recipes, also after a kill.
+    """
+    ledger, before = folder / "ledger.sqlite", len(list(folder.glob("ledger.replaced_*.sqlite")))
+    if ledger.exists():
+        Ledger(ledger).set_aside(folder / f"ledger.replaced_{before + 1}.sqlite")
+    for item in folder.glob("round_*"):
+        if (item / "to_label.csv").exists():
+            (item / "to_label.csv").replace(folder / f"to_label.replaced_{before + 1}_{item.name}.csv")
+        shutil.rmtree(item)
+    (folder / "finished.json").unlink(missing_ok=True)
+    (folder / "run.json").unlink()
 
 
 def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:

@@ -89,8 +89,6 @@ def _decode_all(
 ) -> dict[str, Any]:
     """Read, hash and decode every item; leave facts.npy and, when resident, pixels.npy; return the record."""
     log.info("decoding %d images once, into %s", len(listing.items), folder)
-    for left_by_a_kill in folder.glob(".*.npy.*"):
-        left_by_a_kill.unlink()
     if not resident:
         facts, unreadable = _pass(listing, size, shape, workers, lambda place, array: None)
     else:

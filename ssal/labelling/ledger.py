@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ssal.artefacts import disk_errors
 from ssal.errors import BadInput
 
 GIVEN = "given"
@@ -50,22 +51,33 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`, or start one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        with closing(self._connect()) as connection:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as connection:
             connection.executescript(_SCHEMA)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=60)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        return connection
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection; raises BadInput, with what SQLite says, where the file or its disk do not serve."""
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=60)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                yield connection
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise BadInput(
+                f"{self.path}: {error}; labels that were written before are unchanged, nothing new was written. "
+                "Free some space, or see to the file's permissions, and run the same command again"
+            ) from error
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write one round's labels in one transaction. Raises BadInput where an image has a label already."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [(e.id, e.label, e.who, e.at or now, e.round, e.strategy, e.score) for e in entries]
-        with closing(self._connect()) as connection:
+        with self._open() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(
@@ -76,16 +88,16 @@ class Ledger:
                 raise BadInput(
                     f"{self.path}: an image of this round has a label already; nothing was written"
                 ) from error
-            except sqlite3.OperationalError as error:
-                if "disk" in str(error) or "full" in str(error):
-                    raise BadInput(
-                        f"{self.path}: no space left while writing; nothing of this round was written"
-                    ) from error
-                raise
+
+    def set_aside(self, path: Path) -> None:
+        """Move the ledger to `path`, with all that a killed process has left in its write-ahead log."""
+        with self._open() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.path.rename(path)
 
     def entries(self) -> list[Entry]:
         """Return every entry in the order it was written."""
-        with closing(self._connect()) as connection:
+        with self._open() as connection:
             rows = connection.execute("SELECT id, label, who, round, strategy, score, at FROM labels ORDER BY position")
             return [Entry(*row) for row in rows]
 
