@@ -151,7 +151,8 @@ def main() -> None:
     run("coreset", 500, 10, 10, 1, 1)  # load every library once before anything is timed
     lines = [
         "Choosing, " + ", ".join(f"{key} {value}" for key, value in result["machine"].items() if key != "features"),
-        f"\nFeatures: {result['machine']['features']}. Medians; the ratio is the median of ratios within a repeat. 0 MiB: what was\nneeded fitted into memory that the process had freed before.\n",
+        f"\nFeatures: {result['machine']['features']}. Medians; the ratio is the median of ratios within a repeat. "
+        "0 MiB: what was\nneeded fitted into memory that the process had freed before.\n",
         "| strategy | pool | classes | asked | seconds | MiB | peer | seconds | MiB | times faster | same images |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
