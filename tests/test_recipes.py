@@ -1,0 +1,106 @@
+"""Every recipe of the repository loads as it is, and runs to its end once its data and schedules are small."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_runs import SMALL, write_pictures
+
+from ssal import compare
+from ssal.evaluation.results import read_results
+from ssal.recipe import Arm, Recipe, load
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = sorted(path for path in (ROOT / "recipes").rglob("*") if path.suffix in (".yaml", ".yml"))
+every_recipe = pytest.mark.parametrize("path", RECIPES, ids=[str(path.relative_to(ROOT)) for path in RECIPES])
+
+SIZES = {"first_size": 10, "query_size": 4, "budget": 18}
+"""Three purchases: the second strategy chooses twice."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"), train=12, test=5)
+
+
+def shrunken(recipe: Recipe, folder: Path) -> list[str]:
+    """Return the overrides that make a recipe small without changing what its stages and arms are."""
+    typed = [
+        "seeds=[0]",
+        "data.size=8",
+        "trainer.accelerator=cpu",
+        "trainer.precision=32-true",
+        "trainer.compile=false",
+    ]
+    sources = {arm.data["source"] for arm in recipe.arms.values()}
+    typed += (
+        [f"data.path={folder}"] if sources == {"folder"} else ["data.source=digits"] if sources != {"digits"} else []
+    )
+    for name, arm in recipe.arms.items():
+        of_arm = "" if list(recipe.arms) == ["main"] else f"arms.{name}."
+        typed += [f"{of_arm}backbone.name=wrn_10_1", *(f"{of_arm}acquisition.{key}={n}" for key, n in SIZES.items())]
+        typed += [f"{of_arm}{section}.{key}={value}" for section, key, value in smaller(arm)]
+    return typed
+
+
+def smaller(arm: Arm) -> list[tuple[str, str, Any]]:
+    """Return (section, option, value) for the options of an arm's methods that decide what a training costs."""
+    found = [("learner", key, value) for key, value in SMALL.items() if key in arm.learner]
+    found += [("pretext", key, value) for key, value in {**SMALL, "batch_size": 256}.items() if key in arm.pretext]
+    return found
+
+
+def test_there_are_recipes() -> None:
+    names = {path.name for path in RECIPES}
+    assert {"quickstart.yaml", "image_folder.yaml", "cifar10_40.yaml", "frozen_features.yaml"} <= names
+
+
+@every_recipe
+def test_a_recipe_says_what_it_asks_how_to_run_it_and_what_it_costs(path: Path) -> None:
+    header = path.read_text().split("\nname:")[0]
+    for word in ("# Question: ", "# Command:", "# Cost:", "# Result:"):
+        assert word in header, word
+    (command,) = set(re.findall(r"recipes/\S+\.ya?ml", header))
+    assert command == str(path.relative_to(ROOT))
+
+
+@every_recipe
+def test_a_recipe_loads_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    recipe = load(path)
+    assert recipe.name == path.stem
+    assert {recipe.baseline, recipe.treatment} <= {*recipe.arms, None}
+    assert len({tuple(arm.rounds()) for arm in recipe.arms.values()}) == 1, "arms are compared at the same label counts"
+
+
+@every_recipe
+def test_a_shrunken_run_finishes(path: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = shrunken(load(path), folder)
+    recipe = load(path, overrides)
+    rows, failed = compare.run_all(recipe, overrides, tmp_path, jobs=1)
+    assert failed == {}
+    written = read_results(tmp_path / recipe.name / "results.csv")
+    assert len(written) == len(rows)
+    for name, arm in recipe.arms.items():
+        own = [row for row in written if row["arm"] == name]
+        assert [row["labels"] for row in own] == arm.rounds() == [10, 14, 18]
+        for row in own:
+            assert (row["strategy"], row["learner"], row["pretext"]) == (
+                arm.strategy,
+                arm.learner_method,
+                arm.pretext_method,
+            )
+            measured = ["accuracy", "macro_f1", *(f"{reference}_accuracy" for reference in arm.references)]
+            assert all(0 <= row[metric] <= 1 for metric in measured)
+            assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
+    said = compare.conclude(recipe, rows, tmp_path, failed, "the command")
+    assert said["sentence"] and (recipe.baseline is None or said["baseline"] == recipe.baseline)
+    assert (tmp_path / recipe.name / "report.html").stat().st_size > 10_000
+
+    monkeypatch.setattr(compare, "run_cell", None)
+    again, failed = compare.run_all(recipe, overrides, tmp_path, jobs=1)
+    assert again == rows and failed == {}, "finished cells are not run again"
