@@ -162,6 +162,21 @@ def test_class_names_move_nothing_where_labels_are_given(folders: tuple[Path, Pa
     assert chosen[0] == chosen[1] and learners[0] == learners[1]
 
 
+def test_corrected_test_labels_are_measured_with_learners_that_stand(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    """What runs share holds no test label, so it cannot bring back the metrics of labels that were wrong."""
+    arm = arm_of(tmp_path, folders[2], learner=small("learner", "supervised"))
+    images = pictures(folders[0], tmp_path)
+    corrected = with_other_test_labels(images)
+    before = run(arm, images, tmp_path / "shared", name="before")
+    learners = {path: path.stat().st_mtime_ns for path in (tmp_path / "shared" / "learners").glob("*/learner.*")}
+    after = run(arm, corrected, tmp_path / "shared", name="after")
+    assert {path: path.stat().st_mtime_ns for path in learners} == learners, "nothing is trained again"
+    assert differing(before, after) == []
+    assert measured(after) == measured(run(arm, corrected, tmp_path / "alone")) != measured(before)
+
+
 # ------------------------------------------------------------------------------ the tests above would fail at a leak
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ssal.artefacts import write_json
 from ssal.data.images import Images
+from ssal.evaluation.metrics import evaluate
 from ssal.evaluation.references import REFERENCES
 from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
@@ -50,16 +51,16 @@ def measure(
     facts: dict[str, Any] = {
         "round": number,
         "labels": len(rows),
-        **record["metrics"],
         "learner_folder": learner.folder.name,
         "pretrain_seconds": encoder.record["seconds"],
         "train_seconds": record["train_seconds"],
     }
     if encoder.ready and len(rows) > 1:
         facts["encoder_neighbour_accuracy"] = neighbour_accuracy(encoder.features(images)["pool"][rows], labels)
-    if len(images.test) and references:
+    if len(images.test):
         order = ledger.class_numbers(images.classes)
         truth = torch.tensor([order[name] for name in images.test_labels])
+        facts |= evaluate(learner.test_probabilities(), truth)
         everything = torch.arange(len(images.test))
         for name in references:
             predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())

@@ -1,4 +1,4 @@
-"""Stage 2: encoder, few labels and the pool to a classifier. Trained once per fingerprint, evaluated here."""
+"""Stage 2: encoder, few labels and the pool to a classifier. Trained once per fingerprint."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from ssal.backbones import Identity
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.views import Views
-from ssal.evaluation.metrics import evaluate
 from ssal.labelling.ledger import Ledger
 from ssal.learner.base import Learner
-from ssal.learner.trained import Trained, score
+from ssal.learner.trained import Trained
 from ssal.pretext.encoder import SHARED_FILES, Encoder
 from ssal.streams import stream
 
@@ -83,13 +82,8 @@ def train(
         )
         seconds = time.perf_counter() - began
         write_tensors(folder / "learner.safetensors", learner.average.state_dict())
-        metrics = {}
-        if len(seen.test):
-            truth = torch.tensor([numbers[name] for name in images.test_labels])
-            probabilities = score(learner, seen, "test", trainer)["logits"].softmax(dim=1)
-            metrics = evaluate(probabilities, truth)
         record = {name: value for name, value in facts.items() if name != "labels"}
-        return {**record, "labels": len(rows), "metrics": metrics, "train_seconds": seconds, "loss": curve}
+        return {**record, "labels": len(rows), "train_seconds": seconds, "loss": curve}
 
     once(folder, make)
     learner.average.load_state_dict(read_tensors(folder / "learner.safetensors"))

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ssal import loop
-from ssal.artefacts import read_json
+from ssal.artefacts import read_json, read_tensors, write_tensors
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.learner.base import Learner
@@ -27,10 +27,16 @@ class Trained:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Metrics on the test images, seconds, loss curve."""
+        """What was trained on what, seconds, loss curve."""
         return read_json(self.folder / "record.json")
 
+    def test_probabilities(self) -> Tensor:
+        """Return what the learner says of every test image, (m,C) in id order, computed once.
 
-def score(learner: Learner, images: Images, part: str, trainer: dict[str, Any]) -> dict[str, Tensor]:
-    """Return what the learner says of every image of one part, rows in id order."""
-    return loop.predict(learner, batches.in_order(getattr(images, part)), trainer)
+        No test label is kept beside a learner that other runs may share: labels are corrected, files stay.
+        """
+        path = self.folder / "test.safetensors"
+        if not path.exists():
+            logits = loop.predict(self.learner, batches.in_order(self.images.test), self.trainer)["logits"]
+            write_tensors(path, {"probabilities": logits.softmax(dim=1)})
+        return read_tensors(path)["probabilities"]
