@@ -173,7 +173,7 @@ def test_learner_contract(name: str, tmp_path: Path) -> None:
         assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True)), "the encoder learns"
     again = make(name, images, small(name, 120))
     again.average.load_state_dict(learner.average.state_dict())
-    again.eval()
+    again.eval().to(memory_format=torch.channels_last)  # as training leaves it: other kernels round otherwise
     with torch.no_grad():
         assert torch.equal(again(everything)[0], logits)
 
