@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +17,7 @@ from ssal.errors import BadInput, Diverged, Waiting
 if TYPE_CHECKING:
     from ssal.recipe import Recipe
 
-DONE, FAILED, BAD_INPUT, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, BAD_INPUT, WAITING, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 app = typer.Typer(
     help="Train image classifiers from very few labels: self-supervised, semi-supervised and active learning.",
@@ -77,9 +79,11 @@ def compare(
 
     loaded = _load(recipe, overrides)
     rows, failed = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
-    said = conclude(loaded, rows, checkpoints, failed)
+    said = conclude(loaded, rows, checkpoints, failed, shlex.join(["ssal", *sys.argv[1:]]))
     _table(rows, checkpoints / loaded.name / "results.csv")
-    typer.echo(f"\n{said['sentence']}\n\nreport: {checkpoints / loaded.name / 'report.html'}")
+    for sentence in (said["sentence"], *said["details"], *said["others"]):
+        typer.echo(f"\n{sentence}")
+    typer.echo(f"\nreport: {checkpoints / loaded.name / 'report.html'}")
     if failed:
         raise typer.Exit(FAILED)
 
@@ -155,7 +159,9 @@ def _table(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people, 130 stopped."""
+    """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people, 130 or 143 stopped."""
+    # Lightning takes a SIGTERM for a good end where nobody else listens; so workers are ended and the code is told.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         app()
     except BadInput as error:
@@ -167,7 +173,7 @@ def main() -> None:
     except Diverged as error:
         typer.echo(f"{error}", err=True)
         sys.exit(FAILED)
-    except SystemExit as end:  # typer ends with this code on Ctrl-C
-        if end.code == INTERRUPTED:
+    except SystemExit as end:  # typer ends like this on Ctrl-C
+        if end.code in (INTERRUPTED, TERMINATED):
             typer.echo("stopped; the same command goes on from here", err=True)
         raise

@@ -6,7 +6,8 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def run_all(
     Raises Waiting where people are still to answer and nothing else failed.
     """
     cells = cells_of(recipe, checkpoints)
-    todo = [cell for cell in cells if overwrite or not finished(cell.arm, cell.folder)]
+    todo = [cell for cell in cells if not finished(cell.arm, cell.folder)]
     if len(todo) < len(cells):
         log.info("%d of %d cells are finished already", len(cells) - len(todo), len(cells))
     failed: dict[str, str] = {}
@@ -56,20 +57,23 @@ def run_all(
     names = [f"{cell.arm.name} seed {cell.seed}" for cell in todo]
     jobs = min(jobs or default_jobs(), len(todo))
     ended = local.run("ssal.cells:run_cell", keywords, names, jobs) if jobs > 1 else _here(keywords)
-    for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
-        name = names[index]
-        log.info("%s: %s (%d of %d cells)", name, "done" if state == "done" else state, done, len(todo))
-        if state == "Waiting":
-            waiting.append(value)
-        elif state == "BadInput":
-            raise BadInput(value)
-        elif state != "done":
-            failed[name] = f"{state}: {value}"
-            log.error("%s failed and the others go on: %s", name, value)
-    if waiting and not failed:
-        raise Waiting("\n".join(waiting))
+    with closing(ended):
+        for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
+            name = names[index]
+            log.info("%s: %s (%d of %d cells)", name, "done" if state == "done" else state, done, len(todo))
+            if state == "Waiting":
+                waiting.append(value)
+            elif state == "BadInput":
+                raise BadInput(value)
+            elif state != "done":
+                failed[name] = f"{state}: {value}"
+                log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", value)
     rows = [row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)]
     write_results(checkpoints / recipe.name / "results.csv", rows)
+    if waiting and not failed:
+        raise Waiting("\n".join(waiting))
+    for text in waiting:
+        log.warning("%s", text)
     return rows, failed
 
 
@@ -92,14 +96,12 @@ def tracked(ended: Iterable[Any], total: int) -> Iterator[Any]:
             bar.advance(task)
 
 
-def _here(keywords: list[dict[str, Any]]) -> Any:
+def _here(keywords: list[dict[str, Any]]) -> Generator[tuple[int, str, Any]]:
     """Run cells one after another in this process; a failed one does not stop the others."""
     for index, cell in enumerate(keywords):
         try:
             yield index, "done", run_cell(**cell)
-        except (BadInput, Waiting, KeyboardInterrupt) as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
+        except (BadInput, Waiting) as error:
             yield index, type(error).__name__, str(error)
         except Exception as error:
             log.debug("cell failed", exc_info=True)

@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 log = logging.getLogger("ssal")
@@ -17,7 +17,7 @@ log = logging.getLogger("ssal")
 
 def run(
     function: str, cells: Sequence[dict[str, Any]], names: Sequence[str], jobs: int, tries: int = 2
-) -> Iterator[tuple[int, str, Any]]:
+) -> Generator[tuple[int, str, Any]]:
     """Call `module:function` with every cell's keywords; yield (index, state, value) as cells end.
 
     What a worker says on standard error is logged line by line under the name of its cell.
@@ -43,6 +43,8 @@ def run(
             if worker is None:
                 worker = _spawn(function, jobs)
                 workers.append(worker)
+                if stopping.is_set():  # after it joined the list: one of the two sees the other
+                    worker.terminate()
                 threading.Thread(target=_relay, args=(worker, current), daemon=True).start()
             current["name"] = names[index]
             line = _exchange(worker, json.dumps(cells[index]))
@@ -92,10 +94,10 @@ def _spawn(function: str, jobs: int) -> subprocess.Popen[str]:
 
 
 def _relay(worker: subprocess.Popen[str], current: dict[str, str]) -> None:
-    """Log what a worker says, under the name of the cell it is at."""
+    """Log what a worker says, which it does only at the level that was asked for, under the name of its cell."""
     assert worker.stderr
     for line in worker.stderr:
-        log.info("%s: %s", current["name"], line.rstrip())
+        log.log(max(logging.INFO, log.getEffectiveLevel()), "%s: %s", current["name"], line.rstrip())
 
 
 def _exchange(worker: subprocess.Popen[str], line: str) -> str:

@@ -5,25 +5,43 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
+import signal
 import sys
+import threading
 from importlib import import_module
 
 
 def main() -> None:
-    """Serve `module:function` (first argument) until standard input ends."""
+    """Serve `module:function` (first argument) until standard input ends, which is when the parent is gone too."""
+    # Ctrl-C reaches every process of a terminal, but it is the parent who ends its workers, at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+    # Whatever a library prints, in Python or below it, must not end up among the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("ssal").setLevel(int(os.environ.get("SSAL_LOG_LEVEL", logging.INFO)))
+    cells: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read, args=(cells,), daemon=True).start()
     module, _, name = sys.argv[1].partition(":")
     function = getattr(import_module(module), name)
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # whatever a library prints must not end up among the answers
-    for line in sys.stdin:
+    while True:
+        line = cells.get()
         try:
             answer: dict[str, object] = {"state": "done", "value": function(**json.loads(line))}
         except Exception as error:
+            logging.getLogger("ssal").debug("cell failed", exc_info=True)
             answer = {"state": type(error).__name__, "value": str(error)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _read(cells: queue.Queue[str]) -> None:
+    """Pass lines on; at their end leave, in the middle of a cell too: nobody waits for it, and it can be resumed."""
+    for line in sys.stdin:
+        cells.put(line)
+    os._exit(0)
 
 
 if __name__ == "__main__":

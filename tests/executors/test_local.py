@@ -1,0 +1,270 @@
+"""Cells in worker processes: deaths, errors, noise and interrupts; the same results as in one process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssal.executors import local
+
+CELLS = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+print("said while importing")
+os.write(1, b"said below Python while importing\\n")
+
+class Peculiar(Exception):
+    pass
+
+def add(a, b):
+    return a + b
+
+def where(folder, number):
+    time.sleep(0.2)
+    return os.getpid()
+
+def noise(number):
+    print("to standard output", number)
+    os.write(1, b'{"state": "done", "value": "forged"}\\n')
+    subprocess.run(["echo", "from a child"], check=True)
+    print("to standard error", number, file=sys.stderr)
+    return number
+
+def fails(number):
+    if number == 1:
+        raise Peculiar("number one, \\"quoted\\"\\nover two lines")
+    return number
+
+def dies(folder, number, deaths):
+    mark = Path(folder) / f"tries_{number}"
+    tries = len(mark.read_text()) if mark.exists() else 0
+    mark.write_text("x" * (tries + 1))
+    if tries < deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return tries + 1
+
+def long(folder, number):
+    if number:
+        (Path(folder) / f"pid_{os.getpid()}").touch()
+        time.sleep(60)
+    return number
+"""
+
+Runner = Callable[..., list[tuple[int, str, Any]]]
+
+
+@pytest.fixture
+def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    (tmp_path / "cells_of_a_test.py").write_text(CELLS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+
+    def run(function: str, keywords: list[dict[str, Any]], jobs: int = 2) -> list[tuple[int, str, Any]]:
+        names = [f"cell {number}" for number in range(len(keywords))]
+        return sorted(local.run(f"cells_of_a_test:{function}", keywords, names, jobs))
+
+    return run
+
+
+def alive(folder: Path) -> list[int]:
+    """Return which processes that left their id in `folder` still run."""
+    pids = [int(path.name.removeprefix("pid_")) for path in folder.glob("pid_*")]
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and "Z" not in state(pid)]
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> bool:
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_every_cell_is_answered_once(cells: Runner) -> None:
+    assert cells("add", [{"a": n, "b": 10} for n in range(7)]) == [(n, "done", n + 10) for n in range(7)]
+
+
+def test_workers_are_other_processes_and_are_used_again(cells: Runner, tmp_path: Path) -> None:
+    pids = [value for _, _, value in cells("where", [{"folder": str(tmp_path), "number": n} for n in range(4)])]
+    assert os.getpid() not in pids and len(set(pids)) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_cell_that_raises_is_told_and_the_others_go_on(cells: Runner) -> None:
+    ended = cells("fails", [{"number": n} for n in range(3)], 1)
+    assert ended == [(0, "done", 0), (1, "Peculiar", 'number one, "quoted"\nover two lines'), (2, "done", 2)]
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_cell_tried_again(
+    cells: Runner, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keywords = [{"folder": str(tmp_path), "number": n, "deaths": int(n == 1)} for n in range(4)]
+    assert cells("dies", keywords) == [(0, "done", 1), (1, "done", 2), (2, "done", 1), (3, "done", 1)]
+    assert "died with code -9; its cell is tried again" in caplog.text
+
+
+def test_a_cell_that_kills_every_worker_is_given_up_and_the_others_go_on(cells: Runner, tmp_path: Path) -> None:
+    keywords = [{"folder": str(tmp_path), "number": n, "deaths": 9 * int(n == 0)} for n in range(3)]
+    (first, *others) = cells("dies", keywords)
+    assert first == (0, "Died", "its process died 2 times, last with code -9")
+    assert others == [(1, "done", 1), (2, "done", 1)]
+
+
+def test_what_libraries_print_is_logged_and_never_taken_for_an_answer(
+    cells: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ssal")
+    assert cells("noise", [{"number": n} for n in range(3)], 1) == [(n, "done", n) for n in range(3)]
+    assert wait_until(lambda: "cell 2: to standard error 2" in caplog.text)
+    for said in ("while importing", "below Python", "to standard output 1", "forged", "from a child"):
+        assert said in caplog.text
+
+
+def test_what_workers_say_is_not_lost_when_only_warnings_are_wanted(
+    cells: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "ssal")
+    cells("noise", [{"number": 0}], 1)
+    assert wait_until(lambda: "cell 0: to standard error 0" in caplog.text)
+
+
+def test_leaving_early_ends_the_workers_and_an_interrupt_is_left_to_the_parent(cells: Runner, tmp_path: Path) -> None:
+    keywords = [{"folder": str(tmp_path), "number": n} for n in range(4)]
+    running = local.run("cells_of_a_test:long", keywords, list("abcd"), 2)
+    assert next(running) == (0, "done", 0)
+    assert wait_until(lambda: len(alive(tmp_path)) == 2)
+    for pid in alive(tmp_path):
+        os.kill(pid, signal.SIGINT)  # a terminal sends Ctrl-C to every process
+    time.sleep(0.2)
+    assert len(alive(tmp_path)) == 2
+    began = time.monotonic()
+    running.close()
+    assert time.monotonic() - began < 20
+    assert wait_until(lambda: not alive(tmp_path))
+
+
+PARENT = """
+import sys
+from ssal.executors import local
+cells = [{"folder": sys.argv[1], "number": n} for n in (1, 2, 3)]
+for ended in local.run("cells_of_a_test:long", cells, list("abc"), 2):
+    print(ended)
+"""
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_parent(cells: Runner, tmp_path: Path, ended_by: int) -> None:
+    """Whichever way the parent ends: interrupted, it ends them itself; killed, they see that it is gone."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "SSAL_LOG_LEVEL": "20"},
+    )
+    assert wait_until(lambda: len(alive(tmp_path)) == 2)
+    parent.send_signal(ended_by)
+    assert parent.wait(timeout=40) != 0
+    assert wait_until(lambda: not alive(tmp_path), 20), "a worker is left behind"
+
+
+RECIPE = """
+name: tiny
+seeds: [0, 1]
+data: {source: digits, size: 8, labels: hidden, flip: false}
+backbone: {name: wrn_10_1}
+learner: {method: fixmatch, steps: 12, batch_size: 8, mu: 2}
+acquisition: {strategy: margin, first_size: 10, query_size: 8, budget: 26}
+trainer: {accelerator: cpu}
+"""
+
+
+@pytest.mark.slow
+def test_two_jobs_give_what_one_gives_though_a_worker_is_killed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from ssal.compare import run_all
+    from ssal.recipe import load
+
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE)
+    recipe = load(path)
+    alone, failed = run_all(recipe, [], tmp_path / "one", jobs=1)
+    assert not failed
+    caplog.set_level(logging.INFO, "ssal")
+
+    killed = []
+
+    def kill_one() -> None:
+        ledger = tmp_path / "two/tiny/main/seed_1/ledger.sqlite"
+        if wait_until(lambda: ledger.exists(), 120):
+            pids = [pid for pid in children() if "ssal.executors.worker" in command(pid)]
+            holder = [pid for pid in pids if holds(pid, ledger.with_name(".lock"))]
+            for pid in holder[:1]:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    thread = threading.Thread(target=kill_one)
+    thread.start()
+    together, failed = run_all(recipe, [], tmp_path / "two", jobs=2)
+    thread.join()
+    assert killed and not failed
+    assert "died with code -9; its cell is tried again" in caplog.text
+
+    def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]
+
+    assert plain(together) == plain(alone) and len(alone) == 6
+    for seed in (0, 1):
+        chosen = [
+            [p.read_text() for p in sorted((tmp_path / where / f"tiny/main/seed_{seed}").glob("round_*/chosen.csv"))]
+            for where in ("one", "two")
+        ]
+        assert chosen[0] == chosen[1] and len(chosen[0]) == 3
+
+
+def children() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def holds(pid: int, path: Path) -> bool:
+    try:
+        return any(os.path.realpath(link) == str(path.resolve()) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
+def test_keywords_travel_as_json(cells: Runner) -> None:
+    assert json.loads(json.dumps(cells("add", [{"a": "ä\n", "b": '"'}], 1))) == [[0, "done", 'ä\n"']]
