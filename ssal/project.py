@@ -54,7 +54,7 @@ def check_budget(arm: Arm, images: Images) -> None:
     free = len(images.askable)
     if arm.budget > free:
         raise BadInput(
-            f"acquisition.budget: {arm.budget} labels are wanted, but the pool has {free} images that can be asked for; "
+            f"acquisition.budget: {arm.budget} labels are wanted, but {free} images of the pool can be asked for; "
             f"type acquisition.budget={free} or less"
         )
 
@@ -73,18 +73,18 @@ def _claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
     """Write down whose folder this is, or refuse it to a recipe that differs from the one that made it."""
     record = folder / "run.json"
     now: dict[str, Any] = {"recipe": arm.resolved(), "images": images.fingerprint, "test": list(images.test.ids)}
-    if record.exists() and not overwrite:
+    if record.exists():
         before = read_json(record)
         changed = differences(before["recipe"], now["recipe"])
         if before["images"] != now["images"]:
             changed.append("the images themselves")
-        if changed:
+        if changed and not overwrite:
             raise BadInput(
                 f"{folder}: this run was made by another recipe ({', '.join(changed)} differ); undo the change, "
                 "give the recipe another name, or type --overwrite to start again"
             )
-    elif record.exists():
-        _set_aside(folder)
+        if changed:
+            _set_aside(folder)
     write_json(record, now)
 
 

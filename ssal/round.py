@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from ssal import registry
-from ssal.acquisition.choose import choose
-from ssal.artefacts import write_json
+from ssal.acquisition.choose import choose, read_chosen
+from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
 from ssal.evaluation.measure import measure
 from ssal.labelling.ask import ask
@@ -29,7 +29,6 @@ def run_round(
     Raises Waiting where people are still to answer.
     """
     if ledger.asked_in(number):
-        (folder / "table.safetensors").unlink(missing_ok=True)
         return True
     encoder = pretrain(
         images,
@@ -47,34 +46,37 @@ def run_round(
     size = min(arm.query_size if ledger.labels() else arm.first_size, arm.budget - ledger.bought())
     if size <= 0:
         return False
-    previous = folder.with_name(f"round_{number - 1}") / "outputs.safetensors"
-    first = learner is None or ("previous_probabilities" in arm.needs() and not previous.exists())
-    strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
+    asked = folder / "asked.json"
+    if not asked.exists():  # what people are already asked is not chosen anew
+        previous = folder.with_name(f"round_{number - 1}") / "outputs.safetensors"
+        first = learner is None or ("previous_probabilities" in arm.needs() and not previous.exists())
+        strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
 
-    began = time.perf_counter()
-    table = collect(arm.needs(first), learner, encoder, images, ledger, folder, previous, options=arm.signals)
-    scored = time.perf_counter()
-    ids = [images.pool.ids[row] for row in table["rows"].tolist()]
-    chosen = choose(
-        registry.find("strategy", strategy),
-        table,
-        ids,
-        size,
-        generator(seed, "round", number, "choose"),
-        classes=len(ledger.class_numbers(images.classes)),
-        options=options,
-        folder=folder,
-    )
-    selected = time.perf_counter()
-    write_json(
-        folder / "asked.json",
-        {
-            "strategy": strategy,
-            "options": options,
-            "score_seconds": scored - began,
-            "select_seconds": selected - scored,
-        },
-    )
-    ledger.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=strategy))
+        began = time.perf_counter()
+        table = collect(arm.needs(first), learner, encoder, images, ledger, folder, previous, options=arm.signals)
+        scored = time.perf_counter()
+        ids = [images.pool.ids[row] for row in table["rows"].tolist()]
+        choose(
+            registry.find("strategy", strategy),
+            table,
+            ids,
+            size,
+            generator(seed, "round", number, "choose"),
+            classes=len(ledger.class_numbers(images.classes)),
+            options=options,
+            folder=folder,
+        )
+        selected = time.perf_counter()
+        write_json(
+            asked,
+            {
+                "strategy": strategy,
+                "options": options,
+                "score_seconds": scored - began,
+                "select_seconds": selected - scored,
+            },
+        )
     (folder / "table.safetensors").unlink(missing_ok=True)
+    strategy, chosen = read_json(asked)["strategy"], read_chosen(folder / "chosen.csv")
+    ledger.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=strategy))
     return True

@@ -111,3 +111,12 @@ def _write(path: Path, chosen: list[Choice], strategy: str) -> None:
     writer.writerow(["id", "rank", "score", "strategy"])
     writer.writerows([c.id, c.rank, "" if c.score is None else repr(c.score), strategy] for c in chosen)
     write_text(path, text.getvalue())
+
+
+def read_chosen(path: Path) -> list[Choice]:
+    """Return the choices that `choose` left in its chosen.csv."""
+    with path.open(newline="") as file:
+        return [
+            Choice(row["id"], int(row["rank"]), float(row["score"]) if row["score"] else None)
+            for row in csv.DictReader(file)
+        ]
