@@ -15,13 +15,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from ssal.artefacts import writing
 from ssal.errors import Diverged
+from ssal.progress import StageBar
 from ssal.streams import stream
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -113,17 +113,13 @@ class AtomicCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def _trainer(options: dict[str, Any], progress: bool, **more: Any) -> pl.Trainer:
+def _trainer(options: dict[str, Any], callbacks: list[pl.Callback], **more: Any) -> pl.Trainer:
     given = {key: value for key, value in options.items() if key in ("accelerator", "devices", "precision")}
-    callbacks = more.pop("callbacks", [])
-    progress = progress and log.isEnabledFor(logging.INFO)
-    if progress:
-        callbacks = [*callbacks, RichProgressBar(leave=False)]
     return pl.Trainer(
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=progress,
+        enable_progress_bar=any(isinstance(callback, StageBar) for callback in callbacks),
         callbacks=callbacks,
         plugins=[AtomicCheckpoints()],
         use_distributed_sampler=False,
@@ -162,8 +158,11 @@ def fit(
     steady = Steady(names, folder, trainer_options.get("checkpoint_seconds", 30.0))
     module.to(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU alike
     if trainer_options.get("compile"):
-        module.compile()
-    trainer = _trainer(trainer_options, sys.stderr.isatty(), callbacks=[steady], max_steps=steps, max_epochs=-1)
+        for network in module.children():
+            network.compile()
+    watched = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
+    callbacks: list[pl.Callback] = [steady, StageBar(names)] if watched else [steady]
+    trainer = _trainer(trainer_options, callbacks, max_steps=steps, max_epochs=-1)
     checkpoint = folder / "training" / "last.ckpt"
     loader = torch.utils.data.DataLoader(Legs(module, steps, batches), batch_size=None)
     with _interruptible():
@@ -174,7 +173,7 @@ def fit(
 def predict(module: pl.LightningModule, batches: Iterable[Any], trainer_options: dict[str, Any]) -> dict[str, Tensor]:
     """Run `module.predict_step` over `batches` in order; return its named tensors, rows joined, on the CPU."""
     module.to(memory_format=torch.channels_last)
-    trainer = _trainer(trainer_options, progress=False)
+    trainer = _trainer(trainer_options, [])
     with _interruptible():
         parts: Any = trainer.predict(module, _Stream(batches), weights_only=False) or []
     return {name: _joined([part[name] for part in parts]) for name in (parts[0] if parts else {})}
