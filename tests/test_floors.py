@@ -20,7 +20,7 @@ STAGES = {
     "labelling.ask",
     "evaluation.measure",
 }
-GROUND = {"registry", "artefacts", "neighbours", "errors", "streams", "signals.vocabulary"}
+GROUND = {"registry", "artefacts", "progress", "neighbours", "errors", "streams", "signals.vocabulary"}
 TOP = {
     "cli": 5,
     "__main__": 6,
