@@ -133,12 +133,22 @@ def _new(name: str, shape: tuple[int, ...], small_stem: bool) -> nn.Module:
         network = timm.create_model(name, img_size=shape[1:], **options)
     except TypeError:  # only networks with position embeddings know their image size
         network = timm.create_model(name, **options)
-    if small_stem and isinstance(getattr(network, "maxpool", None), nn.Module) and hasattr(network, "conv1"):
+    if small_stem:
+        _keep_resolution(network)
+    cast(Any, network).num_features = _width(network, name, shape)
+    return network
+
+
+def _keep_resolution(network: nn.Module) -> None:
+    """Keep small images' resolution: ResNets get a 3×3 stem without pooling, others stride 1 in their first layer."""
+    if isinstance(getattr(network, "maxpool", None), nn.Module) and hasattr(network, "conv1"):
         network.conv1 = nn.Conv2d(3, cast(nn.BatchNorm2d, network.bn1).num_features, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
-    cast(Any, network).num_features = _width(network, name, shape)
-    return network
+        return
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is not None and first.stride == (2, 2):  # patches of vision transformers and ConvNeXt stay
+        first.stride = (1, 1)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def run_all(
     Raises Waiting where people are still to answer and nothing else failed.
     """
     cells = cells_of(recipe, checkpoints)
-    todo = [cell for cell in cells if not finished(cell.arm, cell.folder)]
+    todo = [cell for cell in cells if not finished(cell.arm, cell.folder, partial(images_of, cell.arm, checkpoints))]
     if len(todo) < len(cells):
         log.info("%d of %d cells are finished already", len(cells) - len(todo), len(cells))
     failed: dict[str, str] = {}
@@ -170,5 +171,6 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": device,
+        "threads": str(torch.get_num_threads()),
         **{package: version(package) for package in packages},
     }

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from ssal.artefacts import writing
-from ssal.errors import Diverged
+from ssal.errors import BadInput, Diverged
 from ssal.progress import StageBar
 from ssal.streams import stream
 
@@ -115,6 +115,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 def _trainer(options: dict[str, Any], callbacks: list[pl.Callback], **more: Any) -> pl.Trainer:
     given = {key: value for key, value in options.items() if key in ("accelerator", "devices", "precision")}
+    if given.get("precision") == "16-mixed" and not torch.cuda.is_available():
+        raise BadInput("trainer.precision: 16-mixed needs a GPU; type trainer.precision=bf16-mixed or 32-true")
     return pl.Trainer(
         logger=False,
         enable_checkpointing=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,15 @@ def check_budget(arm: Arm, images: Images) -> None:
         )
 
 
-def finished(arm: Arm, folder: Path) -> bool:
-    """Say whether this arm has bought all its labels in `folder`, under this very recipe."""
+def finished(arm: Arm, folder: Path, images: Callable[[], Images]) -> bool:
+    """Say whether this arm has bought all its labels in `folder`, under this very recipe and on these very images.
+
+    `images` is called only where the rest says yes.
+    """
     if not (folder / "finished.json").exists():
         return False
-    if differences(read_json(folder / "run.json")["recipe"], arm.resolved()):
+    before = read_json(folder / "run.json")
+    if differences(before["recipe"], arm.resolved()) or before["images"] != images().fingerprint:
         return False
     done = read_json(folder / "finished.json")
     return bool(done["labels_bought"] >= arm.budget)
@@ -72,7 +77,7 @@ def finished(arm: Arm, folder: Path) -> bool:
 def _claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
     """Write down whose folder this is, or refuse it to a recipe that differs from the one that made it."""
     record = folder / "run.json"
-    now: dict[str, Any] = {"recipe": arm.resolved(), "images": images.fingerprint, "test": list(images.test.ids)}
+    now: dict[str, Any] = {"recipe": arm.resolved(), "images": images.fingerprint}
     if record.exists():
         before = read_json(record)
         changed = differences(before["recipe"], now["recipe"])

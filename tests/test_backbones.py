@@ -180,3 +180,12 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadInput, match=f"^backbone.weights: .*{says}"):
             build((3, 8, 8), name=name, weights=str(tmp_path / weights))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "regnetx_002", "mobilenetv3_small_050"])
+def test_other_families_keep_a_small_images_resolution_for_one_more_stage(name: str) -> None:
+    small = build((3, 32, 32), name=name)
+    first = next(module for module in small.modules() if isinstance(module, nn.Conv2d))
+    assert first.stride == (1, 1)
+    large = build((3, 96, 96), name=name)
+    assert next(module for module in large.modules() if isinstance(module, nn.Conv2d)).stride == (2, 2)
