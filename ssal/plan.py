@@ -11,7 +11,7 @@ from ssal.cells import images_of
 from ssal.data.images import Images
 from ssal.data.views import Views
 from ssal.learner.base import Learner
-from ssal.pretext.pretrain import encoder_of
+from ssal.pretext.pretrain import encoder_of, steps_of
 from ssal.project import check_budget
 from ssal.recipe import Arm, Recipe
 
@@ -61,7 +61,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     scored = 0 if frozen else (len(images.pool) + len(images.test)) * trainings
     disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(recipe.seeds)
     pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
-    steps = round(arm.pretext.get("epochs", 0) * len(images.pool) / arm.pretext.get("batch_size", 1))
+    steps = steps_of(arm.pretext, len(images.pool)) if arm.pretext else 0
     pretext = (
         f"{arm.pretext_method}: {len(encoders)} encoders of {steps} steps, {made} to reuse"
         if steps

@@ -40,6 +40,7 @@ class BYOL(Pretext):
         views: Views,
         *,
         epochs: Annotated[int, Field(gt=0)] = 100,
+        max_steps: Annotated[int, Field(gt=0)] | None = None,
         batch_size: Annotated[int, Field(gt=1)] = 512,
         hidden: Annotated[int, Field(gt=0)] = 1024,
         projection: Annotated[int, Field(gt=0)] = 256,
@@ -54,7 +55,7 @@ class BYOL(Pretext):
         solarise: tuple[float, float] = (0.0, 0.0),
         steps: int,
     ) -> None:
-        """Take the recipe's options; blur and solarise are the probabilities in the first and the second view."""
+        """Take the recipe's options; `max_steps` caps the epochs; blur and solarise are the probabilities in the first and the second view."""
         super().__init__(
             backbone,
             views,

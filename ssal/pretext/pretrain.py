@@ -51,6 +51,12 @@ def encoder_of(
     return Encoder(checkpoints / "encoders" / name, name, images.pool.shape, backbone, seed, ready, trainer, facts)
 
 
+def steps_of(options: dict[str, Any], pool_size: int) -> int:
+    """Return how many steps a pretext's options mean for a pool: its epochs, or `max_steps` where that is less."""
+    steps = max(1, round(options["epochs"] * pool_size / options["batch_size"]))
+    return min(steps, options["max_steps"] or steps)
+
+
 def pretrain(
     images: Images,
     checkpoints: Path,
@@ -69,7 +75,7 @@ def pretrain(
     def make(folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
         size: int = options["batch_size"]
-        steps = max(1, round(options["epochs"] * len(images.pool) / size))
+        steps = steps_of(options, len(images.pool))
         network = backbones.build(images.pool.shape, **backbone, seed=seed)
         names = (seed, "pretrain")
         with torch.random.fork_rng(devices=[]):

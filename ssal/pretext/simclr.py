@@ -31,6 +31,7 @@ class SimCLR(Pretext):
         views: Views,
         *,
         epochs: Annotated[int, Field(gt=0)] = 1000,
+        max_steps: Annotated[int, Field(gt=0)] | None = None,
         batch_size: Annotated[int, Field(gt=1)] = 512,
         temperature: Annotated[float, Field(gt=0)] = 0.5,
         projection: Annotated[int, Field(gt=0)] = 128,
@@ -43,7 +44,7 @@ class SimCLR(Pretext):
         blur: Annotated[float, Field(ge=0, le=1)] = 0.0,
         steps: int,
     ) -> None:
-        """Take the recipe's options; the stage turns epochs into `steps`."""
+        """Take the recipe's options; the stage turns epochs, and `max_steps` where given, into `steps`."""
         super().__init__(
             backbone,
             views,
