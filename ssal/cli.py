@@ -154,7 +154,8 @@ def _table(rows: list[dict[str, Any]], path: Path) -> None:
 
     from ssal.evaluation.results import final_table
 
-    Console().print(final_table(rows))
+    if rows:
+        Console().print(final_table(rows))
     typer.echo(f"rows: {path}")
 
 

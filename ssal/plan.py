@@ -12,7 +12,7 @@ from ssal.data.images import Images
 from ssal.data.views import Views
 from ssal.learner.base import Learner
 from ssal.pretext.pretrain import encoder_of, steps_of
-from ssal.project import check_budget
+from ssal.project import check_images
 from ssal.recipe import Arm, Recipe
 
 
@@ -26,7 +26,7 @@ def plan(recipe: Recipe, checkpoints: Path) -> list[str]:
         images = images_of(arm, checkpoints)
         if number == 0:
             lines += [f"  {line}" for line in images.summary()]
-        check_budget(arm, images)
+        check_images(arm, images)
         lines += _arm(recipe, arm, images, checkpoints)
     return lines
 

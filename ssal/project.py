@@ -35,7 +35,7 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
             raise BadInput(f"{folder}: another process is running this arm and seed; wait for it, or stop it") from None
         for place in (folder, *folder.glob("round_*")):
             sweep(place)
-        check_budget(arm, images)
+        check_images(arm, images)
         _claim(arm, images, folder, overwrite)
         ledger = Ledger(folder / "ledger.sqlite")
         if images.given and not ledger.entries():
@@ -50,8 +50,13 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
                 return
 
 
-def check_budget(arm: Arm, images: Images) -> None:
-    """Raise BadInput where an arm asks for more labels than there are images without one."""
+def check_images(arm: Arm, images: Images) -> None:
+    """Raise BadInput where an arm wants more labels than there are images to ask for, or classes have no names yet."""
+    if not images.classes:
+        raise BadInput(
+            "data.classes: no image has a label yet, so name the classes that people may answer, as in "
+            "data.classes=[cat, dog]"
+        )
     free = len(images.askable)
     if arm.budget > free:
         raise BadInput(

@@ -43,21 +43,25 @@ def read_answers(file: Path, ids: Sequence[str], classes: Sequence[str]) -> tupl
     """Return label by id, and every problem of the file with its line number."""
     answers: dict[str, str] = {}
     problems = []
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        if not {"id", "label"} <= set(reader.fieldnames or ()):
-            return {}, [f"{file}:1: expected the columns id and label, got {', '.join(reader.fieldnames or ())}"]
-        for row in reader:
-            id, label = (row["id"] or "").strip(), (row["label"] or "").strip()
-            where = f"{file}:{reader.line_num}"
-            if not label:
-                continue
-            if id not in ids:
-                problems.append(f"{where}: image {id!r} was not asked for{nearest(id, ids)}")
-            elif label not in classes:
-                problems.append(
-                    f"{where}: no class is called {label!r}{nearest(label, classes)} (one of: {listing(classes, 10)})"
-                )
-            elif answers.setdefault(id, label) != label:
-                problems.append(f"{where}: image {id} has two labels, {answers[id]!r} and {label!r}")
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return {}, [f"{file}:{line}: expected UTF-8 text; save the file as CSV with UTF-8 encoding"]
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if not {"id", "label"} <= set(reader.fieldnames or ()):
+        return {}, [f"{file}:1: expected the columns id and label, got {', '.join(reader.fieldnames or ())}"]
+    for row in reader:
+        id, label = (row["id"] or "").strip(), (row["label"] or "").strip()
+        where = f"{file}:{reader.line_num}"
+        if not label:
+            continue
+        if id not in ids:
+            problems.append(f"{where}: image {id!r} was not asked for{nearest(id, ids)}")
+        elif label not in classes:
+            problems.append(
+                f"{where}: no class is called {label!r}{nearest(label, classes)} (one of: {listing(classes, 10)})"
+            )
+        elif answers.setdefault(id, label) != label:
+            problems.append(f"{where}: image {id} has two labels, {answers[id]!r} and {label!r}")
     return answers, problems

@@ -1,0 +1,230 @@
+"""People answer through a CSV file: the run waits, takes whole rounds, and refuses what it cannot use line by line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, Said, refused
+from tiny_runs import NAMES, write_pictures
+
+from ssal.labelling.ledger import Ledger
+
+RECIPE = """\
+name: project
+seeds: [0]
+data: {source: folder, path: pictures, size: 8, labels: given, flip: false}
+backbone: {name: wrn_10_1}
+learner: {method: supervised, steps: 4, batch_size: 8}
+acquisition: {strategy: margin, query_size: 5, budget: 10}
+labelling: {answered_by: inbox}
+trainer: {accelerator: cpu}
+"""
+CELL = Path("checkpoints/project/main/seed_0")
+
+
+@pytest.fixture
+def ssal(
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> CommandLine:
+    """A project of 60 images for training: two of each class are labelled, the others are not."""
+    monkeypatch.chdir(tmp_path)
+    Path("project.yaml").write_text(RECIPE)
+    write_pictures(Path("pictures"))
+    Path("pictures/train/unlabelled").mkdir()
+    for name in NAMES:
+        for path in sorted(Path(f"pictures/train/{name}").glob("*.png"))[2:]:
+            path.rename(f"pictures/train/unlabelled/{name}_{path.name}")
+    return CommandLine(capsys, caplog)
+
+
+def run(ssal: CommandLine, *overrides: str) -> Said:
+    return ssal("run", "project.yaml", *overrides, "--jobs", "1")
+
+
+def to_label(number: int, cell: Path = CELL) -> Path:
+    return cell / f"round_{number}" / "to_label.csv"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def answer(path: Path, most: int | None = None) -> None:
+    """Write the true class, which is in the image's name, beside the first images of a file."""
+    asked = rows(path)
+    for row in asked[:most]:
+        row["label"] = Path(row["path"]).name.split("_")[0]
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, asked[0])
+        table.writeheader()
+        table.writerows(asked)
+
+
+def bought() -> int:
+    return Ledger(CELL / "ledger.sqlite").bought()
+
+
+def test_a_project_waits_for_people_round_by_round_and_ends(ssal: CommandLine) -> None:
+    said = run(ssal)
+    assert said.code == 3 and "Traceback" not in said.err
+    assert said.err.strip() == (
+        f"5 images wait for labels in {to_label(0)}: write a class into the label column "
+        "(nought, one, three, two) and run the same command again"
+    )
+    asked = rows(to_label(0))
+    chosen = [row["id"] for row in rows(CELL / "round_0/chosen.csv")]
+    assert [row["id"] for row in asked] == chosen and len(set(chosen)) == 5
+    assert all(row["path"].startswith("train/unlabelled/") and row["label"] == "" for row in asked)
+    assert bought() == 0 and len(Ledger(CELL / "ledger.sqlite").labels()) == 8
+    answer(to_label(0))
+    said = run(ssal)
+    assert said.code == 3 and str(to_label(1)) in said.err
+    assert bought() == 5
+    answer(to_label(1))
+    said = run(ssal)
+    assert said.code == 0 and "18" in said.out, said
+    entries = Ledger(CELL / "ledger.sqlite").entries()
+    assert [entry.who for entry in entries] == ["folder"] * 8 + ["inbox"] * 10
+    names = {row["id"]: Path(row["path"]).name.split("_")[0] for number in (0, 1) for row in rows(to_label(number))}
+    assert {entry.id: entry.label for entry in entries[8:]} == names
+    assert run(ssal).code == 0
+
+
+def test_waiting_costs_nothing_and_changes_nothing(ssal: CommandLine) -> None:
+    run(ssal)
+    kept = (CELL / "round_0").rglob("*")
+    before = {path: path.read_bytes() for path in kept if path.suffix in (".csv", ".safetensors")}
+    learners = {path: path.stat().st_mtime_ns for path in Path("checkpoints/learners").rglob("*.safetensors")}
+    said = run(ssal)
+    assert said.code == 3 and "train supervised" not in said.log and "signals of" not in said.log
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.stat().st_mtime_ns for path in learners} == learners
+
+
+def test_some_answers_wait_for_the_others(ssal: CommandLine) -> None:
+    run(ssal)
+    answer(to_label(0), 3)
+    said = run(ssal)
+    assert said.code == 3 and said.err.startswith("2 images wait for labels")
+    assert bought() == 0
+    assert [bool(row["label"]) for row in rows(to_label(0))] == [True] * 3 + [False] * 2
+
+
+def test_what_cannot_be_used_is_told_with_its_line_and_nothing_is_taken(ssal: CommandLine) -> None:
+    run(ssal)
+    answer(to_label(0))
+    path = to_label(0)
+    header, *lines = path.read_text().splitlines()
+    lines[1] = lines[1].rpartition(",")[0] + ",nuoght"
+    known = lines[3].split(",")[0]
+    lines[3] = lines[3].replace(known, known[:-1] + ("0" if known[-1] != "0" else "1"))
+    other = "one" if lines[4].endswith("two") else "two"
+    lines.append(lines[4].rpartition(",")[0] + f",{other}")
+    path.write_text("\n".join([header, *lines]) + "\n")
+    said = run(ssal)
+    message = refused(said).splitlines()
+    assert [line.split(": ")[0] for line in message] == [f"{path}:{line}" for line in (3, 5, 7)]
+    assert "no class is called 'nuoght'; did you mean 'nought'? (one of: nought, one, three, two)" in message[0]
+    assert f"was not asked for; did you mean {known!r}?" in message[1]
+    assert "has two labels" in message[2]
+    assert bought() == 0
+
+
+@pytest.mark.parametrize(
+    "content,said",
+    [
+        (b"", ":1: expected the columns id and label"),
+        (b"name;label\n", ":1: expected the columns id and label, got name;label"),
+        (b"id,label\nabc,na\xefve\n", ":2: expected UTF-8 text"),
+        (b"id,label\nabc\n", "5 images wait"),
+        (b"id,label\nabc,\x00one\n", ":2: "),
+    ],
+)
+def test_files_that_are_no_table(ssal: CommandLine, content: bytes, said: str) -> None:
+    run(ssal)
+    to_label(0).write_bytes(content)
+    got = run(ssal)
+    assert got.code == (3 if "wait" in said else 2), got
+    assert said in got.err and "Traceback" not in got.err
+    assert bought() == 0
+
+
+def test_what_spreadsheets_do_to_a_file_is_no_obstacle(ssal: CommandLine) -> None:
+    """A byte-order mark, Windows line ends, quotes, spaces, other columns and another order."""
+    run(ssal)
+    answer(to_label(0))
+    lines = [f'" {row["label"]} ","{row["id"]}",seen,"a, b"' for row in reversed(rows(to_label(0)))]
+    to_label(0).write_bytes(b"\xef\xbb\xbf" + "\r\n".join(["label,id,note,path", *lines, ",,,", ""]).encode())
+    said = run(ssal)
+    assert said.code == 3 and str(to_label(1)) in said.err, said
+    assert bought() == 5
+    chosen = [row["id"] for row in rows(CELL / "round_0/chosen.csv")]
+    assert [entry.id for entry in Ledger(CELL / "ledger.sqlite").asked_in(0)] == chosen
+
+
+def test_the_file_is_written_again_where_it_is_gone(ssal: CommandLine) -> None:
+    run(ssal)
+    before = to_label(0).read_bytes()
+    to_label(0).unlink()
+    assert run(ssal).code == 3
+    assert to_label(0).read_bytes() == before
+
+
+def test_a_larger_budget_while_people_answer_does_not_change_what_they_are_asked(ssal: CommandLine) -> None:
+    words = ("acquisition={strategy: kmeans, query_size: 8}",)
+    assert run(ssal, *words, "acquisition.budget=8").code == 3
+    answer(to_label(0))
+    assert run(ssal, *words, "acquisition.budget=10").code == 3
+    asked = to_label(1).read_bytes()
+    assert len(rows(to_label(1))) == 2
+    assert run(ssal, *words, "acquisition.budget=30").code == 3
+    assert to_label(1).read_bytes() == asked
+    answer(to_label(1))
+    assert run(ssal, *words, "acquisition.budget=30").code == 3
+    assert bought() == 10 and len(rows(to_label(2))) == 8
+
+
+def test_every_seed_that_waits_is_told(ssal: CommandLine) -> None:
+    said = run(ssal, "seeds=[0,1]")
+    assert said.code == 3
+    assert [line.split(" in ")[1].split(":")[0] for line in said.err.strip().splitlines()] == [
+        str(to_label(0, CELL.with_name(f"seed_{seed}"))) for seed in (0, 1)
+    ]
+
+
+def test_a_project_may_start_without_any_label(ssal: CommandLine) -> None:
+    for name in NAMES:
+        for part in ("train", "test"):
+            for path in Path(f"pictures/{part}/{name}").glob("*.png"):
+                path.rename(f"pictures/train/unlabelled/{name}_{path.name}")
+    refused(run(ssal), "data.classes: no image has a label yet", "data.classes=[")
+    words = ("data.classes=[nought, one, two, three]",)
+    said = run(ssal, *words)
+    assert said.code == 3 and "5 images wait" in said.err, said
+    answer(to_label(0))
+    assert run(ssal, *words).code == 3
+    answer(to_label(1))
+    assert run(ssal, *words).code == 0
+    assert bought() == 10
+
+
+def test_people_who_know_what_the_oracle_knows_are_asked_the_same(ssal: CommandLine) -> None:
+    benchmark = ("data={source: digits, size: 8, labels: hidden}", "name=project")
+    assert run(ssal, *benchmark, "labelling.answered_by=oracle", "--checkpoints", "benchmark").code == 0
+    by_oracle = Ledger(Path("benchmark") / CELL.relative_to("checkpoints") / "ledger.sqlite").entries()
+    for number in (0, 1):
+        assert run(ssal, *benchmark).code == 3
+        known = {entry.id: entry.label for entry in by_oracle}
+        header, *lines = to_label(number).read_text().splitlines()
+        to_label(number).write_text("\n".join([header, *(f"{line}{known[line.split(',')[0]]}" for line in lines)]))
+    assert run(ssal, *benchmark).code == 0
+    by_people = Ledger(CELL / "ledger.sqlite").entries()
+    assert [(e.id, e.label, e.round, e.strategy, e.score) for e in by_people] == [
+        (e.id, e.label, e.round, e.strategy, e.score) for e in by_oracle
+    ]
