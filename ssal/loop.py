@@ -117,6 +117,8 @@ def _trainer(options: dict[str, Any], callbacks: list[pl.Callback], **more: Any)
     given = {key: value for key, value in options.items() if key in ("accelerator", "devices", "precision")}
     if given.get("precision") == "16-mixed" and not torch.cuda.is_available():
         raise BadInput("trainer.precision: 16-mixed needs a GPU; type trainer.precision=bf16-mixed or 32-true")
+    if isinstance(given.get("devices"), tuple):
+        given["devices"] = list(given["devices"])
     return pl.Trainer(
         logger=False,
         enable_checkpointing=False,

@@ -55,7 +55,7 @@ class BYOL(Pretext):
         solarise: tuple[float, float] = (0.0, 0.0),
         steps: int,
     ) -> None:
-        """Take the recipe's options; `max_steps` caps the epochs; blur and solarise are the probabilities in the first and the second view."""
+        """Take the recipe's options; `max_steps` caps the epochs; blur and solarise are probabilities per view."""
         super().__init__(
             backbone,
             views,

@@ -54,7 +54,7 @@ def encoder_of(
 def steps_of(options: dict[str, Any], pool_size: int) -> int:
     """Return how many steps a pretext's options mean for a pool: its epochs, or `max_steps` where that is less."""
     steps = max(1, round(options["epochs"] * pool_size / options["batch_size"]))
-    return min(steps, options["max_steps"] or steps)
+    return min(steps, options.get("max_steps") or steps)
 
 
 def pretrain(

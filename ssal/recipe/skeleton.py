@@ -135,7 +135,8 @@ class Trainer(Section):
     """Lightning's Trainer."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    devices: Positive | Literal["auto"] = 1
+    devices: Literal[1] | tuple[Annotated[int, Field(ge=0)]] = 1
+    """1, or [n] for the n-th GPU. Several GPUs: `--jobs` runs arms and seeds side by side, one device each."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     compile: bool = False
     """Whether torch.compile makes training faster after a slow start."""
