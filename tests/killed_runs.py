@@ -22,6 +22,7 @@ class Runs:
         """What runs print goes to files in `logs`."""
         self.logs = logs
         self.count = 0
+        self.seconds = 0.0
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self.server = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -36,18 +37,20 @@ class Runs:
     ) -> int:
         """Run `ssal words…` and return its exit code, or minus the signal that ended it.
 
-        `die`: (name, before or after, n) kills it at the n-th call, from 0, of a stage as ssal.round calls it, of the
-        ledger's `append` or `set_aside`, or of `replace`, which gives a written file its name; `after`: seconds until
-        a signal is sent from outside.
+        `die`: (name, before or after, n) sends the signal at the n-th call, from 0, of a stage as ssal.round calls
+        it, of the ledger's `append` or `set_aside`, or of `replace`, which gives a written file its name; `after`:
+        seconds until it is sent from outside.
         """
         self.count += 1
         log = self.logs / f"run_{self.count}.txt"
         assert self.server.stdin and self.server.stdout
         task = {"words": words, "die": die, "after": after, "sent": int(sent), "log": str(log)}
+        began = time.monotonic()
         self.server.stdin.write(json.dumps(task) + "\n")
         self.server.stdin.flush()
         line = self.server.stdout.readline()
         assert line, "the process that starts runs has ended"
+        self.seconds = time.monotonic() - began
         return int(json.loads(line))
 
     @property
@@ -62,23 +65,23 @@ class Runs:
         self.server.wait(timeout=60)
 
 
-def dying(call: Any, moment: str, number: int) -> Any:
-    """Return `call` so that it kills this process before or after its n-th call."""
+def dying(call: Any, moment: str, number: int, sent: int) -> Any:
+    """Return `call` so that this process sends itself a signal before or after its n-th call."""
     calls = iter(range(1_000_000))
 
     def called(*arguments: Any, **keywords: Any) -> Any:
         now = next(calls) == number
         if now and moment == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), sent)
         result = call(*arguments, **keywords)
         if now:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), sent)
         return result
 
     return called
 
 
-def arrange(die: tuple[str, str, int]) -> None:
+def arrange(die: tuple[str, str, int], sent: int) -> None:
     """Make a stage deadly in this process."""
     import pathlib
 
@@ -87,7 +90,7 @@ def arrange(die: tuple[str, str, int]) -> None:
 
     stage, moment, number = die
     owner: Any = {"append": Ledger, "set_aside": Ledger, "replace": pathlib.Path}.get(stage, ssal.round)
-    setattr(owner, stage, dying(getattr(owner, stage), moment, number))
+    setattr(owner, stage, dying(getattr(owner, stage), moment, number, sent))
 
 
 def child(task: dict[str, Any]) -> None:
@@ -99,7 +102,7 @@ def child(task: dict[str, Any]) -> None:
 
     loop.STEPS_PER_LEG = 2  # a checkpoint may be written every two steps
     if task["die"]:
-        arrange(task["die"])
+        arrange(task["die"], task["sent"])
     sys.argv = ["ssal", *task["words"]]
     try:
         cli.main()

@@ -452,6 +452,6 @@ def test_an_error_of_ones_own_strategy_fails_the_cell(ssal: CommandLine) -> None
     said = run(ssal, "acquisition.strategy=own.py:mine")
     assert said.code == 1 and "oh" in said.log
     Path("own.py").write_text(
-        "from ssal.registry import scores\n\n@scores\ndef mine(probabilities):\n    return probabilities[:, 0] * 0 / 0\n"
+        "from ssal.registry import scores\n\n@scores\ndef mine(probabilities):\n    return probabilities[:, 0] * 0 / 0"
     )
     refused(run(ssal, "acquisition.strategy=own.py:mine", "name=nan"), "mine: ", "scores are not finite")

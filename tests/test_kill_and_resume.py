@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from killed_runs import Runs
 
 from ssal.labelling.ledger import Entry, Ledger
@@ -120,31 +122,34 @@ def test_before_a_written_file_counts(runs: Runs, recipe: Path, unbroken: Left, 
 
 
 @pytest.mark.slow
-def test_in_the_middle_of_a_training(runs: Runs, recipe: Path, unbroken: Left, tmp_path: Path) -> None:
-    """Killed between two checkpoints of the encoder's training, and of a learner's: both go on from the checkpoint."""
-    kinds = ("encoders", "learners")
-    for kind in kinds:
-        for attempt in range(40):
-            assert go(runs, recipe, tmp_path, die=("replace", "before", attempt)) == -signal.SIGKILL, runs.said
-            if any((tmp_path / kind).glob("*/training/last.ckpt")):
-                break
-        else:
-            pytest.fail("no checkpoint was left in the middle of a training")
-    assert go(runs, recipe, tmp_path) == 0, runs.said
+@pytest.mark.parametrize("kind", ["encoders", "learners"])
+def test_in_the_middle_of_a_training(kind: str, runs: Runs, recipe: Path, unbroken: Left, tmp_path: Path) -> None:
+    """Killed between two checkpoints of the encoder's training, or of a learner's: it goes on from the checkpoint."""
+    for attempt in range(40):
+        assert go(runs, recipe, tmp_path, die=("replace", "before", attempt)) == -signal.SIGKILL, runs.said
+        if checkpoints := list((tmp_path / kind).glob("*/training/last.ckpt")):
+            break
+    (checkpoint,) = checkpoints
+    step = torch.load(checkpoint, weights_only=False)["global_step"]
+    assert 0 < step < 6
+    assert runs.run("-v", "run", str(recipe), "--checkpoints", str(tmp_path), "--jobs", "1") == 0, runs.said
+    training = runs.said.partition("pretrain simclr" if kind == "encoders" else "train fixmatch on 10")[2]
+    assert re.findall(r"step (\d+) of 6: loss", training)[0] == str(step + 2), "no step is repeated"
     assert left_in(tmp_path) == unbroken
     assert loose_ends(tmp_path) == []
 
 
 @pytest.mark.slow
 def test_at_random_moments(runs: Runs, recipe: Path, unbroken: Left, tmp_path: Path) -> None:
-    """Killed from outside, wherever it is, six times over: after 0.15 s, then later and later."""
-    deaths = 0
+    """Killed from outside wherever it is, again and again, later every time, until it gets to its end."""
+    assert go(runs, recipe, tmp_path / "timed") == 0
+    whole, deaths = runs.seconds, 0
     for attempt in range(40):
-        code = go(runs, recipe, tmp_path, after=0.15 + 0.13 * attempt)
+        code = go(runs, recipe, tmp_path, after=whole * (0.1 + 0.06 * attempt))
         deaths += code == -signal.SIGKILL
         if code == 0:
             break
-    assert deaths >= 4
+    assert deaths >= 3
     assert left_in(tmp_path) == unbroken
     assert loose_ends(tmp_path) == []
 
@@ -178,10 +183,16 @@ def leave_as_killed(ledger: Path, entry: Entry) -> None:
         path.write_bytes(content)
 
 
-def test_an_interrupt_stops_politely(runs: Runs, recipe: Path, unbroken: Left, tmp_path: Path) -> None:
-    """Ctrl-C, in the middle of a training too: exit code 130, one line, and the same command goes on."""
-    assert go(runs, recipe, tmp_path, after=0.9, sent=signal.SIGINT) == 130, runs.said
+@pytest.mark.parametrize("sent,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("moment", [("collect", "after", 1), ("replace", "after", 4)], ids=["between", "in_training"])
+def test_an_interrupt_stops_politely(
+    sent: int, code: int, moment: tuple[str, str, int], runs: Runs, recipe: Path, unbroken: Left, tmp_path: Path
+) -> None:
+    """Ctrl-C and SIGTERM, which Lightning takes for an end of its own, have their exit codes and one line."""
+    assert go(runs, recipe, tmp_path, die=moment, sent=sent) == code, runs.said
     assert "Traceback" not in runs.said and runs.said.rstrip().endswith("the same command goes on from here")
+    in_training = bool(list(tmp_path.glob("encoders/*/training/last.ckpt")))
+    assert in_training == (moment[0] == "replace")
     assert go(runs, recipe, tmp_path) == 0, runs.said
     assert left_in(tmp_path) == unbroken
 
