@@ -317,7 +317,7 @@ def test_a_kill_while_decoding_leaves_nothing_behind(tmp_path: Path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         folder_images(tmp_path / "checkpoints", source)
     [folder] = (tmp_path / "checkpoints" / "data").iterdir()
-    (folder / ".pixels.npy.abc").write_bytes(b"what kill -9 leaves")
+    (folder / ".pixels.npy.abc.unfinished").write_bytes(b"what kill -9 leaves")
     monkeypatch.setattr(cache, "decode", decode)
     assert len(folder_images(tmp_path / "checkpoints", source).pool) == 18
     assert sorted(path.name for path in folder.iterdir()) == [".lock", "facts.npy", "pixels.npy", "record.json"]
