@@ -139,7 +139,10 @@ def main() -> None:
         # One process is slow enough that a fifth of the images gives a steady figure.
         part = images if workers else images[: len(images) // 5]
         loader = DataLoader(
-            OneByOne(part, transform), options.batch, num_workers=workers, persistent_workers=bool(workers),
+            OneByOne(part, transform),
+            options.batch,
+            num_workers=workers,
+            persistent_workers=bool(workers),
             multiprocessing_context="spawn" if workers else None,
         )
         return lambda: (len(part), seconds(iter(loader)))

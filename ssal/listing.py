@@ -11,7 +11,11 @@ from ssal import registry
 from ssal.recipe.yaml_tree import show
 
 KINDS = {
-    "strategies": "strategy", "learners": "learner", "pretexts": "pretext", "signals": "signal", "datasets": "dataset",
+    "strategies": "strategy",
+    "learners": "learner",
+    "pretexts": "pretext",
+    "signals": "signal",
+    "datasets": "dataset",
     "answerers": "answerer",
 }
 """Word of the command line -> kind of method."""

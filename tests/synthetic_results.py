@@ -11,7 +11,10 @@ ARMS = {"supervised": (0.10, 0.86), "ssl_only": (0.42, 0.93), "ssl_and_al": (0.4
 
 
 def synthetic_results(
-    seeds: int = 3, budgets: tuple[int, ...] = (20, 40, 60, 80, 100), gain: float = 0.0, noise: float = 0.012,
+    seeds: int = 3,
+    budgets: tuple[int, ...] = (20, 40, 60, 80, 100),
+    gain: float = 0.0,
+    noise: float = 0.012,
     arms: dict[str, tuple[float, float]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return one row per arm, seed and budget, with `gain` added to the arm `ssl_and_al` after its first budget."""
@@ -28,19 +31,28 @@ def synthetic_results(
                 accuracy = start + (end - start) * share + luck[number] + bonus
                 accuracy += own.normal(0, noise / 4) * (number > 0)
                 active = 0.01 * number * (arm == "ssl_and_al")
-                rows.append({
-                    "arm": arm, "seed": seed, "round": number, "labels": labels,
-                    "accuracy": round(float(min(accuracy, 1.0)), 4),
-                    "balanced_accuracy": round(float(min(accuracy - 0.004, 1.0)), 4),
-                    "macro_f1": round(float(min(accuracy - 0.006, 1.0)), 4),
-                    "expected_calibration_error": 0.05, "negative_log_likelihood": 0.4,
-                    "learner_folder": f"{arm}-{seed}-{number}",
-                    "svm_accuracy": round(float(0.35 + 0.5 * share + svm[number] + active), 4),
-                    "pretrain_seconds": 0.0 if arm == "supervised" else 14.5,
-                    "train_seconds": 3.0 if arm == "supervised" else 9.5,
-                    "score_seconds": 0.4, "select_seconds": 0.02,
-                    "strategy": "margin" if arm == "ssl_and_al" else "random",
-                    "learner": "supervised" if arm == "supervised" else "fixmatch",
-                    "pretext": "none" if arm == "supervised" else "simclr", "companions": "", "oracle": "",
-                })
+                rows.append(
+                    {
+                        "arm": arm,
+                        "seed": seed,
+                        "round": number,
+                        "labels": labels,
+                        "accuracy": round(float(min(accuracy, 1.0)), 4),
+                        "balanced_accuracy": round(float(min(accuracy - 0.004, 1.0)), 4),
+                        "macro_f1": round(float(min(accuracy - 0.006, 1.0)), 4),
+                        "expected_calibration_error": 0.05,
+                        "negative_log_likelihood": 0.4,
+                        "learner_folder": f"{arm}-{seed}-{number}",
+                        "svm_accuracy": round(float(0.35 + 0.5 * share + svm[number] + active), 4),
+                        "pretrain_seconds": 0.0 if arm == "supervised" else 14.5,
+                        "train_seconds": 3.0 if arm == "supervised" else 9.5,
+                        "score_seconds": 0.4,
+                        "select_seconds": 0.02,
+                        "strategy": "margin" if arm == "ssl_and_al" else "random",
+                        "learner": "supervised" if arm == "supervised" else "fixmatch",
+                        "pretext": "none" if arm == "supervised" else "simclr",
+                        "companions": "",
+                        "oracle": "",
+                    }
+                )
     return rows

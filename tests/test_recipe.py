@@ -98,8 +98,13 @@ def test_arms_lie_over_the_recipe(file: Path) -> None:
     assert ssl_only.answered_by == "oracle"
     assert ssl_only.data["source"] == "digits"
     assert ssl_only.data["options"] == {}
-    assert ssl_only.trainer == {"accelerator": "auto", "devices": 1, "precision": "32-true", "compile": False,
-                                "checkpoint_seconds": 30.0}
+    assert ssl_only.trainer == {
+        "accelerator": "auto",
+        "devices": 1,
+        "precision": "32-true",
+        "compile": False,
+        "checkpoint_seconds": 30.0,
+    }
     assert ssl_only.backbone == {"name": "wrn_10_2", "weights": None}
 
 
@@ -124,10 +129,17 @@ def test_rounds_are_cumulative_and_end_at_the_budget(
 
 
 def test_overrides_lie_over_the_file_and_under_the_arms(file: Path) -> None:
-    recipe = load(file, [
-        "learner.threshold=0.5", "seeds=[7]", "data.test_fraction=0.5", "arms.ssl_only.acquisition.strategy=entropy",
-        "trainer.devices=auto", "evaluation={references: [logistic_regression]}",
-    ])
+    recipe = load(
+        file,
+        [
+            "learner.threshold=0.5",
+            "seeds=[7]",
+            "data.test_fraction=0.5",
+            "arms.ssl_only.acquisition.strategy=entropy",
+            "trainer.devices=auto",
+            "evaluation={references: [logistic_regression]}",
+        ],
+    )
     assert recipe.seeds == (7,)
     assert recipe.arms["ssl_only"].strategy == "entropy"
     assert recipe.arms["ssl_only"].learner["threshold"] == 0.5
@@ -147,8 +159,12 @@ def test_another_method_restarts_its_options_and_nothing_else(file: Path) -> Non
     assert arm.learner["steps"] == 5
     assert load(file, ["learner.method=fixmatch"]).arms["ssl_and_al"].learner["threshold"] == 0.9
 
-    file.write_text(changed("strategy: margin", "strategy: kmeans\n  options: {iterations: 3}").replace(
-        "ssl_only: {acquisition: {strategy: random}}", "ssl_only: {acquisition: {strategy: typiclust, query_size: 7}}"))
+    file.write_text(
+        changed("strategy: margin", "strategy: kmeans\n  options: {iterations: 3}").replace(
+            "ssl_only: {acquisition: {strategy: random}}",
+            "ssl_only: {acquisition: {strategy: typiclust, query_size: 7}}",
+        )
+    )
     arms = load(file).arms
     assert arms["ssl_and_al"].options["iterations"] == 3
     assert arms["ssl_only"].options == registry.find("strategy", "typiclust").options
@@ -222,24 +238,48 @@ def test_arms_travel_to_worker_processes(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("threshold: 0.9", "treshold: 0.9",
-         "r.yaml:11:3: learner.treshold: no such key for learner 'fixmatch'; did you mean 'threshold'?"),
-        ("    learner: {method: supervised}", "    learner: {method: supervised, mu: 3}",
-         "r.yaml:22:35: arms.supervised.learner.mu: no such key for learner 'supervised' "
-         "(keys: method, steps, batch_size, learning_rate, weight_decay, average_decay, dropout)"),
+        (
+            "threshold: 0.9",
+            "treshold: 0.9",
+            "r.yaml:11:3: learner.treshold: no such key for learner 'fixmatch'; did you mean 'threshold'?",
+        ),
+        (
+            "    learner: {method: supervised}",
+            "    learner: {method: supervised, mu: 3}",
+            "r.yaml:22:35: arms.supervised.learner.mu: no such key for learner 'supervised' "
+            "(keys: method, steps, batch_size, learning_rate, weight_decay, average_decay, dropout)",
+        ),
         ("seeds:", "seed:", "r.yaml:2:1: seed: no such key in a recipe; did you mean 'seeds'?"),
-        ("  ssl_and_al: {}", "  ssl_and_al: {lerner: {}}",
-         "r.yaml:25:16: arms.ssl_and_al.lerner: no such key in an arm; did you mean 'learner'?"),
-        ("  ssl_and_al: {}", "  ssl_and_al: {seeds: [1]}",
-         "r.yaml:25:16: arms.ssl_and_al.seeds: belongs to the whole recipe, not to one arm"),
-        ("flip: false", "flop: false",
-         "r.yaml:3:33: data.flop: no such key for dataset 'digits'; did you mean 'flip'?"),
-        ("{name: wrn_10_2}", "{name: wrn_10_2, weight: null}",
-         "r.yaml:4:28: backbone.weight: no such key for backbone; did you mean 'weights'?"),
-        ("strategy: margin", "strategy: margin\n  options: {temperature: 2}",
-         "r.yaml:14:13: acquisition.options.temperature: no such key for strategy 'margin' (it has none)"),
-        ("evaluation:", "signals: {outputs: {views: 3}}\nevaluation:",
-         "r.yaml:17:21: signals.outputs.views: no such key for signal 'outputs' (it has none)"),
+        (
+            "  ssl_and_al: {}",
+            "  ssl_and_al: {lerner: {}}",
+            "r.yaml:25:16: arms.ssl_and_al.lerner: no such key in an arm; did you mean 'learner'?",
+        ),
+        (
+            "  ssl_and_al: {}",
+            "  ssl_and_al: {seeds: [1]}",
+            "r.yaml:25:16: arms.ssl_and_al.seeds: belongs to the whole recipe, not to one arm",
+        ),
+        (
+            "flip: false",
+            "flop: false",
+            "r.yaml:3:33: data.flop: no such key for dataset 'digits'; did you mean 'flip'?",
+        ),
+        (
+            "{name: wrn_10_2}",
+            "{name: wrn_10_2, weight: null}",
+            "r.yaml:4:28: backbone.weight: no such key for backbone; did you mean 'weights'?",
+        ),
+        (
+            "strategy: margin",
+            "strategy: margin\n  options: {temperature: 2}",
+            "r.yaml:14:13: acquisition.options.temperature: no such key for strategy 'margin' (it has none)",
+        ),
+        (
+            "evaluation:",
+            "signals: {outputs: {views: 3}}\nevaluation:",
+            "r.yaml:17:21: signals.outputs.views: no such key for signal 'outputs' (it has none)",
+        ),
     ],
 )
 def test_misspelt_key(file: Path, old: str, new: str, expected: str) -> None:
@@ -260,25 +300,39 @@ def test_misspelt_key(file: Path, old: str, new: str, expected: str) -> None:
         ("threshold: 0.9", "threshold: .nan", "r.yaml:11:14: learner.threshold: expected a finite number, got .nan"),
         ("flip: false", "flip: off", "r.yaml:3:39: data.flip: expected true or false, got 'off'"),
         ("size: 8", "size: small", "r.yaml:3:30: data.size: expected an integer, got 'small'"),
-        ("flip: false", "labels: hiden",
-         "r.yaml:3:41: data.labels: expected 'hidden' or 'given', got 'hiden'; did you mean 'hidden'?"),
+        (
+            "flip: false",
+            "labels: hiden",
+            "r.yaml:3:41: data.labels: expected 'hidden' or 'given', got 'hiden'; did you mean 'hidden'?",
+        ),
         ("[0, 1]", "3", "r.yaml:2:8: seeds: expected a list, got 3"),
         ("[0, 1]", "[0, one]", "r.yaml:2:12: seeds[1]: expected an integer, got 'one'"),
         ("[0, 1]", "[0, -1]", "r.yaml:2:12: seeds[1]: expected at least 0, got -1"),
         ("[0, 1]", "[]", "r.yaml:2:8: seeds: expected at least 1 in the list, got []"),
         ("[0, 1]", "[3, 3]", "r.yaml:2:8: seeds: expected different seeds, got [3, 3]"),
-        ("tried", "a/b",
-         "r.yaml:1:7: name: expected letters, digits, '.', '_' and '-' that can name a folder, got 'a/b'"),
-        ("tried", "encoders",
-         "r.yaml:1:7: name: 'encoders' is a folder that all recipes share; choose another name"),
+        (
+            "tried",
+            "a/b",
+            "r.yaml:1:7: name: expected letters, digits, '.', '_' and '-' that can name a folder, got 'a/b'",
+        ),
+        ("tried", "encoders", "r.yaml:1:7: name: 'encoders' is a folder that all recipes share; choose another name"),
         ("{name: wrn_10_2}", "wrn_10_2", "r.yaml:4:11: backbone: expected keys and values, got 'wrn_10_2'"),
         ("  budget: 40\n", "", "r.yaml:12:1: acquisition.budget: this key is missing (Labels to buy in all)"),
-        ("evaluation:", "trainer: {devices: two}\nevaluation:",
-         "r.yaml:17:20: trainer.devices: expected an integer or 'auto', got 'two'"),
-        ("evaluation:", "signals: [outputs]\nevaluation:",
-         "r.yaml:17:10: signals: expected signal sources and their options, got a list"),
-        ("  ssl_and_al: {}", "  ssl_and_al: 3",
-         "r.yaml:25:15: arms.ssl_and_al: expected what differs from the recipe, as in {learner: {…}}"),
+        (
+            "evaluation:",
+            "trainer: {devices: two}\nevaluation:",
+            "r.yaml:17:20: trainer.devices: expected an integer or 'auto', got 'two'",
+        ),
+        (
+            "evaluation:",
+            "signals: [outputs]\nevaluation:",
+            "r.yaml:17:10: signals: expected signal sources and their options, got a list",
+        ),
+        (
+            "  ssl_and_al: {}",
+            "  ssl_and_al: 3",
+            "r.yaml:25:15: arms.ssl_and_al: expected what differs from the recipe, as in {learner: {…}}",
+        ),
     ],
 )
 def test_wrong_type(file: Path, old: str, new: str, expected: str) -> None:
@@ -296,20 +350,30 @@ def test_duplicate_keys_are_all_told(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name: [a\nseeds: 1\n",
-         "r.yaml:2:6: no valid YAML: while parsing a flow sequence, expected ',' or ']', but got ':'"),
-        ("name: a\n\tseeds: 1\n",
-         "r.yaml:2:1: no valid YAML: while scanning for the next token, "
-         "found character '\\t' that cannot start any token"),
+        (
+            "name: [a\nseeds: 1\n",
+            "r.yaml:2:6: no valid YAML: while parsing a flow sequence, expected ',' or ']', but got ':'",
+        ),
+        (
+            "name: a\n\tseeds: 1\n",
+            "r.yaml:2:1: no valid YAML: while scanning for the next token, "
+            "found character '\\t' that cannot start any token",
+        ),
         ("name: a\nseeds: \x07\n", "r.yaml:2:8: no valid YAML: the character '\\x07' is not allowed"),
-        ("name: a\n---\nname: b\n",
-         "r.yaml:2:1: no valid YAML: expected a single document in the stream, but found another document"),
+        (
+            "name: a\n---\nname: b\n",
+            "r.yaml:2:1: no valid YAML: expected a single document in the stream, but found another document",
+        ),
         ("", "r.yaml:1:1: expected keys and values (name: …, seeds: …), got null"),
         ("- name\n", "r.yaml:1:1: expected keys and values (name: …, seeds: …), got a list"),
-        ("name: &x {deep: *x}\n",
-         "r.yaml:1:7: name.deep: this alias stands inside what it stands for; write the value out"),
-        ("name: !python/object:os.system x\n",
-         "r.yaml:1:7: name: the tag !python/object:os.system is not allowed in a recipe; write plain values"),
+        (
+            "name: &x {deep: *x}\n",
+            "r.yaml:1:7: name.deep: this alias stands inside what it stands for; write the value out",
+        ),
+        (
+            "name: !python/object:os.system x\n",
+            "r.yaml:1:7: name: the tag !python/object:os.system is not allowed in a recipe; write plain values",
+        ),
         ("? [a]\n: 1\n", "r.yaml:1:3: expected a word as key, got a list or keys and values"),
         ("1: 1\n", "r.yaml:1:1: expected a word as key, got 1"),
     ],
@@ -331,20 +395,48 @@ def test_what_is_no_yaml_file(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "kind", "expected"),
     [
-        ("method: fixmatch", "method: fixmach", "learner",
-         "r.yaml:9:11: learner.method: no learner is called 'fixmach'; did you mean 'fixmatch'?"),
-        ("method: simclr", "method: simcrl", "pretext",
-         "r.yaml:6:11: pretext.method: no pretext is called 'simcrl'; did you mean 'simclr'?"),
-        ("strategy: margin", "strategy: margins", "strategy",
-         "r.yaml:13:13: acquisition.strategy: no strategy is called 'margins'; did you mean 'margin'?"),
-        ("first_round: random", "first_round: typiclus", "strategy",
-         "r.yaml:14:16: acquisition.first_round: no strategy is called 'typiclus'; did you mean 'typiclust'?"),
-        ("source: digits", "source: digit", "dataset",
-         "r.yaml:3:16: data.source: no dataset is called 'digit'; did you mean 'digits'?"),
-        ("evaluation:", "labelling: {answered_by: oracel}\nevaluation:", "answerer",
-         "r.yaml:17:26: labelling.answered_by: no answerer is called 'oracel'; did you mean 'oracle'?"),
-        ("evaluation:", "signals: {output: {}}\nevaluation:", "signal",
-         "r.yaml:17:11: signals.output: no signal is called 'output'; did you mean 'outputs'?"),
+        (
+            "method: fixmatch",
+            "method: fixmach",
+            "learner",
+            "r.yaml:9:11: learner.method: no learner is called 'fixmach'; did you mean 'fixmatch'?",
+        ),
+        (
+            "method: simclr",
+            "method: simcrl",
+            "pretext",
+            "r.yaml:6:11: pretext.method: no pretext is called 'simcrl'; did you mean 'simclr'?",
+        ),
+        (
+            "strategy: margin",
+            "strategy: margins",
+            "strategy",
+            "r.yaml:13:13: acquisition.strategy: no strategy is called 'margins'; did you mean 'margin'?",
+        ),
+        (
+            "first_round: random",
+            "first_round: typiclus",
+            "strategy",
+            "r.yaml:14:16: acquisition.first_round: no strategy is called 'typiclus'; did you mean 'typiclust'?",
+        ),
+        (
+            "source: digits",
+            "source: digit",
+            "dataset",
+            "r.yaml:3:16: data.source: no dataset is called 'digit'; did you mean 'digits'?",
+        ),
+        (
+            "evaluation:",
+            "labelling: {answered_by: oracel}\nevaluation:",
+            "answerer",
+            "r.yaml:17:26: labelling.answered_by: no answerer is called 'oracel'; did you mean 'oracle'?",
+        ),
+        (
+            "evaluation:",
+            "signals: {output: {}}\nevaluation:",
+            "signal",
+            "r.yaml:17:11: signals.output: no signal is called 'output'; did you mean 'outputs'?",
+        ),
     ],
 )
 def test_unknown_method(file: Path, old: str, new: str, kind: str, expected: str) -> None:
@@ -422,8 +514,9 @@ def test_a_cold_start_needs_only_the_encoder(file: Path, first: str) -> None:
 def test_files_of_ones_own_that_cannot_be_used(file: Path) -> None:
     Path("own.py").write_text(RULE)
     Path("broken.py").write_text("from ssal.registry import scores\n\n@scores\ndef own(probabilites):\n    return 0\n")
-    Path("typed.py").write_text(RULE.replace("float", "torch.Tensor").replace("1.0", "None").replace(
-        "from ssal", "import torch\nfrom ssal", 1))
+    Path("typed.py").write_text(
+        RULE.replace("float", "torch.Tensor").replace("1.0", "None").replace("from ssal", "import torch\nfrom ssal", 1)
+    )
     text = BASE.split("compare")[0]
 
     def told(strategy: str) -> list[str]:
@@ -432,14 +525,17 @@ def test_files_of_ones_own_that_cannot_be_used(file: Path) -> None:
     at = "r.yaml:13:13: acquisition.strategy:"
     assert told("gone.py:own") == [f"{at} there is no file {Path.cwd()}/gone.py"]
     assert told("own.py:my_rul") == [
-        f"{at} {Path.cwd()}/own.py:my_rul: own.py files no method 'my_rul'; did you mean 'my_rule'?"]
+        f"{at} {Path.cwd()}/own.py:my_rul: own.py files no method 'my_rul'; did you mean 'my_rule'?"
+    ]
     assert told("broken.py:own") == [
-        f"{at} broken.py: own: no signal is called 'probabilites'; did you mean 'probabilities'?"]
+        f"{at} broken.py: own: no signal is called 'probabilites'; did you mean 'probabilities'?"
+    ]
     (line,) = told("typed.py:my_rule")
     assert line.startswith(f"{at} its options cannot stand in a recipe: Unable to generate pydantic-core schema")
     assert problems(file, changed("method: fixmatch", "method: own.py:my_rule")) == [
         "r.yaml:9:11: learner.method: a file of your own may hold a strategy, not a learner; "
-        "put it into the package's folder"]
+        "put it into the package's folder"
+    ]
 
 
 def test_children_of_a_wrapper(file: Path) -> None:
@@ -450,21 +546,25 @@ def test_children_of_a_wrapper(file: Path) -> None:
     can = "entropy, featdist, least_confidence, margin, random"
     assert told("{typiclust: 1}") == [
         "r.yaml:14:23: acquisition.options.weights.typiclust: 'typiclust' gives no scores of its own, "
-        f"so it cannot be combined (those that can: {can})"]
+        f"so it cannot be combined (those that can: {can})"
+    ]
     assert told("{margn: 1}") == [
         "r.yaml:14:23: acquisition.options.weights.margn: no strategy is called 'margn'; did you mean 'margin'? "
-        f"(one of: {method_names('strategy')})"]
-    assert told("{margin: much}") == [
-        "r.yaml:14:31: acquisition.options.weights.margin: expected a number, got 'much'"]
+        f"(one of: {method_names('strategy')})"
+    ]
+    assert told("{margin: much}") == ["r.yaml:14:31: acquisition.options.weights.margin: expected a number, got 'much'"]
     assert told("{margin: 1, entropy: -1}") == [
-        "r.yaml:14:43: acquisition.options.weights.entropy: expected at least 0, got -1"]
+        "r.yaml:14:43: acquisition.options.weights.entropy: expected at least 0, got -1"
+    ]
     for nothing in ("{}", "{margin: 0}"):
         assert told(nothing) == [
-            "r.yaml:14:12: acquisition.options.weights: expected a strategy with a weight above 0, as in {margin: 1}"]
+            "r.yaml:14:12: acquisition.options.weights: expected a strategy with a weight above 0, as in {margin: 1}"
+        ]
     first = changed("first_round: random", "first_round: blend\n  first_options: {weights: {random: 1, margin: 1}}")
     assert problems(file, first.split("compare")[0]) == [
         "r.yaml:15:40: acquisition.first_options.weights.margin: 'margin' needs probabilities, "
-        f"but before the first labels there is no learner; use one of: {CAN_BEGIN}"]
+        f"but before the first labels there is no learner; use one of: {CAN_BEGIN}"
+    ]
 
 
 def test_sizes_fit_the_budget(file: Path) -> None:
@@ -488,20 +588,33 @@ def test_embeddings_are_for_frozen_learners(file: Path) -> None:
 
 def test_the_oracle_needs_hidden_labels(file: Path) -> None:
     text = BASE.replace("flip: false", "labels: given")
-    told = ("the oracle answers from hidden labels, but data.labels is given; use data.labels=hidden for a benchmark, "
-            "labelling.answered_by=inbox for a project")
+    told = (
+        "the oracle answers from hidden labels, but data.labels is given; use data.labels=hidden for a benchmark, "
+        "labelling.answered_by=inbox for a project"
+    )
     assert problems(file, text.split("compare")[0]) == [f"r.yaml:1:1: labelling.answered_by: {told}"]
     inbox = ["arms.ssl_only.labelling.answered_by=inbox", "arms.supervised.data.labels=hidden"]
     assert problems(file, text.replace("ssl_and_al: {}", "ssl_and_al: {labelling: {answered_by: oracle}}"), *inbox) == [
-        f"r.yaml:25:41: arms.ssl_and_al.labelling.answered_by: arm 'ssl_and_al': {told}"]
+        f"r.yaml:25:41: arms.ssl_and_al.labelling.answered_by: arm 'ssl_and_al': {told}"
+    ]
     file.write_text(text)
     assert load(file, ["labelling.answered_by=inbox"]).arms["ssl_only"].answered_by == "inbox"
 
 
 def test_overrides_that_cannot_be_used(file: Path) -> None:
     assert problems(
-        file, BASE, "threshold", "learner..x=1", "seeds=[0", "learner.treshold=1", "lerner.steps=1", "evaluation=null",
-        "arms.ssl.learner.steps=3", "learner.steps=many", "seeds=[5, x]", "arms.ssl_only.acquisition.strategy=rndom",
+        file,
+        BASE,
+        "threshold",
+        "learner..x=1",
+        "seeds=[0",
+        "learner.treshold=1",
+        "lerner.steps=1",
+        "evaluation=null",
+        "arms.ssl.learner.steps=3",
+        "learner.steps=many",
+        "seeds=[5, x]",
+        "arms.ssl_only.acquisition.strategy=rndom",
     ) == [
         "command line: 'threshold': expected key.path=value, as in learner.steps=600",
         "command line: 'learner..x=1': expected key.path=value, as in learner.steps=600",
@@ -519,9 +632,16 @@ def test_overrides_that_cannot_be_used(file: Path) -> None:
 
 def test_everything_is_told_at_once_in_the_order_of_the_file(file: Path) -> None:
     text = BASE
-    for old, new in [("seeds: [0, 1]", "seeds: []"), ("flip", "flop"), ("simclr", "simcrl"), ("steps: 60", "steps: x"),
-                     ("query_size: 10", "query_size: 100"), ("[svm]", "[smv]"),
-                     ("baseline: ssl_only", "baseline: sl_only"), ("random}\n  ssl_only", "typiclust}\n  ssl_only")]:
+    for old, new in [
+        ("seeds: [0, 1]", "seeds: []"),
+        ("flip", "flop"),
+        ("simclr", "simcrl"),
+        ("steps: 60", "steps: x"),
+        ("query_size: 10", "query_size: 100"),
+        ("[svm]", "[smv]"),
+        ("baseline: ssl_only", "baseline: sl_only"),
+        ("random}\n  ssl_only", "typiclust}\n  ssl_only"),
+    ]:
         assert old in text
         text = text.replace(old, new, 1)
     found = problems(file, text, "learner.threshold=2")
@@ -532,8 +652,11 @@ def test_everything_is_told_at_once_in_the_order_of_the_file(file: Path) -> None
 
 def test_what_all_arms_replace_is_still_checked(file: Path) -> None:
     arms = "arms: {a: {learner: {method: supervised}, acquisition: {strategy: random}}}\n"
-    text = BASE[: BASE.index("compare")].replace("threshold", "treshold").replace(
-        "strategy: margin", "strategy: margin\n  options: {power: 2}")
+    text = (
+        BASE[: BASE.index("compare")]
+        .replace("threshold", "treshold")
+        .replace("strategy: margin", "strategy: margin\n  options: {power: 2}")
+    )
     assert problems(file, text + arms) == [
         "r.yaml:11:3: learner.treshold: no such key for learner 'fixmatch'; did you mean 'threshold'?",
         "r.yaml:14:13: acquisition.options.power: no such key for strategy 'margin' (it has none)",
@@ -541,13 +664,16 @@ def test_what_all_arms_replace_is_still_checked(file: Path) -> None:
 
 
 def test_what_arms_fill_in_may_be_missing_in_the_recipe(file: Path) -> None:
-    file.write_text("name: a\nacquisition: {strategy: random, query_size: 5, budget: 5}\narms:\n"
-                    "  one: {data: {source: digits}, learner: {method: supervised}}\n"
-                    "  two: {data: {source: digits}, learner: {steps: 3}}\n")
+    file.write_text(
+        "name: a\nacquisition: {strategy: random, query_size: 5, budget: 5}\narms:\n"
+        "  one: {data: {source: digits}, learner: {method: supervised}}\n"
+        "  two: {data: {source: digits}, learner: {steps: 3}}\n"
+    )
     with pytest.raises(BadInput) as caught:
         load(file)
     assert str(caught.value) == (
-        "r.yaml:5:33: arms.two.learner.method: this key is missing (Name of a learner, see `ssal list learners`)")
+        "r.yaml:5:33: arms.two.learner.method: this key is missing (Name of a learner, see `ssal list learners`)"
+    )
     assert load(file, ["arms.two.learner.method=supervised"]).arms["two"].learner["steps"] == 3
 
 
@@ -565,9 +691,18 @@ def _paths(part: Any, above: tuple[str, ...] = ()) -> None:
 
 _paths(VALID)
 WRONG = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just("a.py:b"), st.just("~x/a.py:b"),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.just("a.py:b"),
+    st.just("~x/a.py:b"),
     st.lists(st.one_of(st.integers(), st.text(max_size=3), st.none()), max_size=3),
-    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2), st.dates(), st.just(10**400), st.just("x" * 5000),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+    st.dates(),
+    st.just(10**400),
+    st.just("x" * 5000),
 )
 
 
@@ -575,8 +710,13 @@ ANY = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck
 
 
 @settings(max_examples=100, **ANY)
-@given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from(["key", "value"]), st.text(max_size=6), WRONG),
-                min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(PATHS), st.sampled_from(["key", "value"]), st.text(max_size=6), WRONG),
+        min_size=1,
+        max_size=3,
+    )
+)
 @example([(("backbone", "name"), "value", "", "wrn_" + "9" * 5000 + "_2")])
 @example([(("acquisition", "strategy"), "value", "", "\0.py:x")])
 @example([(("arms",), "value", "", {"": 1})])
@@ -624,12 +764,27 @@ def test_differences_name_what_a_finished_run_forbids(file: Path) -> None:
         return differences(old, load(file, overrides).arms["ssl_and_al"].resolved())
 
     assert against() == []
-    assert against("acquisition.budget=90", "seeds=[4]", "compare=null", "trainer.devices=2", "trainer.accelerator=cpu",
-                   "evaluation.references=[]", "arms.ssl_only.learner.steps=1", "data.workers=1") == []
+    assert (
+        against(
+            "acquisition.budget=90",
+            "seeds=[4]",
+            "compare=null",
+            "trainer.devices=2",
+            "trainer.accelerator=cpu",
+            "evaluation.references=[]",
+            "arms.ssl_only.learner.steps=1",
+            "data.workers=1",
+        )
+        == []
+    )
     assert against("acquisition.budget=30") == ["acquisition.budget"]
     assert against("trainer.precision=bf16-mixed", "trainer.compile=true") == ["trainer.precision", "trainer.compile"]
     assert against("learner.threshold=0.5", "data.size=9", "acquisition.query_size=5") == [
-        "data.size", "learner.threshold", "acquisition.first_size", "acquisition.query_size"]
+        "data.size",
+        "learner.threshold",
+        "acquisition.first_size",
+        "acquisition.query_size",
+    ]
     assert against("learner.method=linear_probe")[:2] == ["learner.method", "learner.steps"]
     assert against("acquisition.strategy=kmeans") == ["acquisition.strategy", "acquisition.options.iterations"]
     lists = {"a": [1, 2], "b": {}}
@@ -712,4 +867,12 @@ def test_listing_tells_needs_provides_and_defaults() -> None:
 
 def test_sections_are_the_keys_the_stages_take() -> None:
     assert list(SECTIONS) == [
-        "data", "backbone", "pretext", "learner", "acquisition", "labelling", "evaluation", "trainer"]
+        "data",
+        "backbone",
+        "pretext",
+        "learner",
+        "acquisition",
+        "labelling",
+        "evaluation",
+        "trainer",
+    ]

@@ -67,8 +67,15 @@ def strong(
 
 @lru_cache(maxsize=32)
 def _contrastive(
-    height: int, width: int, flip: bool, strength: float, saturation: float, min_scale: float, grayscale: float,
-    blur: float, solarise: float,
+    height: int,
+    width: int,
+    flip: bool,
+    strength: float,
+    saturation: float,
+    min_scale: float,
+    grayscale: float,
+    blur: float,
+    solarise: float,
 ) -> nn.Sequential:
     kernel = max(3, int(0.1 * min(height, width)) // 2 * 2 + 1)
     steps: list[nn.Module] = [
@@ -87,8 +94,16 @@ def _contrastive(
 
 @torch.no_grad()
 def contrastive(
-    images: Tensor, stream_seed: int, *, flip: bool, strength: float = 0.5, saturation: float = 0.8,
-    min_scale: float = 0.2, grayscale: float = 0.2, blur: float = 0.0, solarise: float = 0.0,
+    images: Tensor,
+    stream_seed: int,
+    *,
+    flip: bool,
+    strength: float = 0.5,
+    saturation: float = 0.8,
+    min_scale: float = 0.2,
+    grayscale: float = 0.2,
+    blur: float = 0.0,
+    solarise: float = 0.0,
 ) -> Tensor:
     """Crop, resize and recolour each image at random for self-supervision (Chen et al., 2020; Grill et al., 2020).
 

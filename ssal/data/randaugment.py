@@ -49,10 +49,17 @@ def magnitudes(height: int, width: int) -> Tensor:
     shift_x, shift_y = ((strength * side / 32 + 0.5).floor() * level.sign() for side in (width, height))
     factor = strength.double() * 1.8 / 10 + 0.1
     meaning = {
-        "rotate": 3 * level, "shear_x": level.double() * 0.3 / 10, "shear_y": level.double() * 0.3 / 10,
-        "translate_x": shift_x, "translate_y": shift_y,
-        "solarize": 256 - 256 * strength // 10, "posterize": 4 - 4 * strength // 10,
-        "brightness": factor, "contrast": factor, "color": factor, "sharpness": factor,
+        "rotate": 3 * level,
+        "shear_x": level.double() * 0.3 / 10,
+        "shear_y": level.double() * 0.3 / 10,
+        "translate_x": shift_x,
+        "translate_y": shift_y,
+        "solarize": 256 - 256 * strength // 10,
+        "posterize": 4 - 4 * strength // 10,
+        "brightness": factor,
+        "contrast": factor,
+        "color": factor,
+        "sharpness": factor,
     }
     return torch.stack([meaning.get(name, torch.zeros_like(level)).double() for name in OPERATIONS])
 
@@ -77,8 +84,11 @@ def apply(images: Tensor, policy: Policy) -> Tensor:
         order = operation.argsort(stable=True)
         counts = torch.bincount(operation, minlength=len(OPERATIONS)).tolist()
         images, present = _slot(
-            images.index_select(0, order.to(images.device)), present.index_select(0, order.to(images.device)),
-            dict(zip(OPERATIONS, counts, strict=True)), operation[order], level[order] + STRONGEST,
+            images.index_select(0, order.to(images.device)),
+            present.index_select(0, order.to(images.device)),
+            dict(zip(OPERATIONS, counts, strict=True)),
+            operation[order],
+            level[order] + STRONGEST,
         )
         back = order.argsort().to(images.device)
         images, present = images.index_select(0, back), present.index_select(0, back)
@@ -117,9 +127,7 @@ def _filled(images: Tensor, present: Tensor) -> Tensor:
     return images * present + (1 - present) * GREY
 
 
-def randaugment(
-    images: Tensor, generator: torch.Generator, *, operations: int = 2, probability: float = 0.5
-) -> Tensor:
+def randaugment(images: Tensor, generator: torch.Generator, *, operations: int = 2, probability: float = 0.5) -> Tensor:
     """Change each image by its own random operations of random strength (Cubuk et al., 2020; Sohn et al., 2020).
 
     FixMatch's rule: per image 2 of 14 operations with replacement, each applied with probability 0.5 at a level

@@ -16,8 +16,10 @@ def evaluate(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
     Raises ValueError where shapes differ, a label is negative, or a probability is not finite.
     """
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
-        raise ValueError(f"expected probabilities (N,C) and labels (N,) with N > 0, got {tuple(probabilities.shape)} "
-                         f"and {tuple(labels.shape)}")
+        raise ValueError(
+            f"expected probabilities (N,C) and labels (N,) with N > 0, got {tuple(probabilities.shape)} "
+            f"and {tuple(labels.shape)}"
+        )
     if not torch.isfinite(probabilities).all() or int(labels.min()) < 0:
         raise ValueError("expected finite probabilities and labels from 0 on")
     probabilities, labels = probabilities.detach().double().cpu(), labels.detach().long().cpu()

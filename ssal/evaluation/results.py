@@ -149,8 +149,12 @@ def final_table(results: Sequence[Row], most: int = 6) -> Table:
     table.add_column("seeds", justify="right")
     for line in found:
         n = str(max(cell.n for cell in line.cells.values()))
-        table.add_row(line.title, *(percent(line.cells.get(labels)) for labels in budgets), n,
-                      style="dim" if line.reference else None)
+        table.add_row(
+            line.title,
+            *(percent(line.cells.get(labels)) for labels in budgets),
+            n,
+            style="dim" if line.reference else None,
+        )
     return table
 
 

@@ -33,8 +33,16 @@ def verdict(
     """
     missing = _missing(results, baseline, treatment)
     if missing or baseline is None or treatment is None:
-        return {"baseline": baseline, "treatment": treatment, "seeds": 0, "level": "none", "sentence": missing,
-                "details": [], "others": [], "differences": []}
+        return {
+            "baseline": baseline,
+            "treatment": treatment,
+            "seeds": 0,
+            "level": "none",
+            "sentence": missing,
+            "details": [],
+            "others": [],
+            "differences": [],
+        }
     low, high = scores(results, baseline), scores(results, treatment)
     differences = paired_differences(low, high)
     budgets, seeds, left_out = _complete(differences)
@@ -47,13 +55,15 @@ def verdict(
     level = "significant" if area.n >= SIGNIFICANT_FROM else "interval" if area.n >= INTERVALS_FROM else "exploratory"
     oracle = [arm for arm in (baseline, treatment) if _peeks(results, arm)]
 
-    details = [_final(low, high, baseline, treatment, seeds, budgets[-1], final),
-               *_efficiency(low, high, baseline, treatment, seeds, budgets)]
+    details = [
+        _final(low, high, baseline, treatment, seeds, budgets[-1], final),
+        *_efficiency(low, high, baseline, treatment, seeds, budgets),
+    ]
     if encoders and encoders < len(seeds):
         details.append(
             f"All {len(seeds)} seeds share one encoder: the interval says nothing about another encoder."
-            if encoders == 1 else
-            f"The {len(seeds)} seeds share {encoders} encoders: seeds of one encoder are averaged, so n is {area.n}."
+            if encoders == 1
+            else f"The {len(seeds)} seeds share {encoders} encoders: one encoder's seeds are averaged, so n is {area.n}."
         )
     if left_out:
         details.append(f"Left out, because an arm lacks some label counts: seed {', '.join(map(str, left_out))}.")
@@ -62,16 +72,18 @@ def verdict(
     if oracle:
         sentence = f"No claim: {' and '.join(oracle)} uses labels that a real project does not have. {sentence}"
     return {
-        "baseline": baseline, "treatment": treatment, "seeds": area.n, "level": level,
+        "baseline": baseline,
+        "treatment": treatment,
+        "seeds": area.n,
+        "level": level,
         "sentence": sentence,
         "details": details,
         "others": _others(results, (treatment, baseline)),
-        "aubc": {"baseline": fmean(before.values()), "treatment": fmean(after.values()),
-                 "difference": area._asdict()},
+        "aubc": {"baseline": fmean(before.values()), "treatment": fmean(after.values()), "difference": area._asdict()},
         "final": {"labels": budgets[-1], "difference": final._asdict()},
         "differences": [
-            {"labels": labels, "seeds": by_seed,
-             **paired_interval(_by_encoder(by_seed, encoders))._asdict()} for labels, by_seed in differences.items()
+            {"labels": labels, "seeds": by_seed, **paired_interval(_by_encoder(by_seed, encoders))._asdict()}
+            for labels, by_seed in differences.items()
         ],
     }
 
@@ -125,40 +137,58 @@ def _sentence(area: Interval, baseline: str, treatment: str, budgets: list[int],
         start = f"Exploratory: {seeds}, no claim. "
         if area.low is None:
             sides = "ahead of" if area.mean > 0 else "not ahead of"
-            return (f"{start}{treatment} is {sides} {baseline} {over} ({points(area.mean)}); "
-                    f"one {unit} has no interval.")
+            return f"{start}{treatment} is {sides} {baseline} {over} ({points(area.mean)}); one {unit} has no interval."
         if area.mean <= 0:
             return f"{start}{treatment} did not beat {baseline}: {points(area.mean)} {over}, {interval(area)}."
         if not area.excludes_zero:
-            return (f"{start}No difference between {treatment} and {baseline} could be shown with {seeds}: "
-                    f"{points(area.mean)} {over}, {interval(area)}.")
-        return (f"{start}In these runs {treatment} was ahead of {baseline} by {points(area.mean, sign=False)} {over}, "
-                f"{interval(area)}.")
+            return (
+                f"{start}No difference between {treatment} and {baseline} could be shown with {seeds}: "
+                f"{points(area.mean)} {over}, {interval(area)}."
+            )
+        return (
+            f"{start}In these runs {treatment} was ahead of {baseline} by {points(area.mean, sign=False)} {over}, "
+            f"{interval(area)}."
+        )
     if not area.excludes_zero:
         missed = points(detectable_difference(area.sd or 0.0, area.n), sign=False)
-        return (f"{treatment} did not measurably beat {baseline}: no difference could be shown with {seeds}. "
-                f"{points(area.mean)} {over}, {interval(area)}; a true difference under {missed} would be missed "
-                f"more often than one time in five with as many {unit}s.")
+        return (
+            f"{treatment} did not measurably beat {baseline}: no difference could be shown with {seeds}. "
+            f"{points(area.mean)} {over}, {interval(area)}; a true difference under {missed} would be missed "
+            f"more often than one time in five with as many {unit}s."
+        )
     side = "above" if area.mean > 0 else "below"
     clearly = "significantly " if level == "significant" else ""
     lost = "" if area.mean > 0 else f" {treatment} did not beat {baseline}."
-    return (f"{treatment} is {clearly}{side} {baseline} by {points(abs(area.mean), sign=False)} {over}, "
-            f"{interval(area)}, {seeds}.{lost}")
+    return (
+        f"{treatment} is {clearly}{side} {baseline} by {points(abs(area.mean), sign=False)} {over}, "
+        f"{interval(area)}, {seeds}.{lost}"
+    )
 
 
 def _final(
-    low: Mapping[tuple[int, int], float], high: Mapping[tuple[int, int], float], baseline: str, treatment: str,
-    seeds: list[int], labels: int, final: Interval,
+    low: Mapping[tuple[int, int], float],
+    high: Mapping[tuple[int, int], float],
+    baseline: str,
+    treatment: str,
+    seeds: list[int],
+    labels: int,
+    final: Interval,
 ) -> str:
     before, after = (fmean(curve[seed, labels] for seed in seeds) for curve in (low, high))
     spread = "" if final.low is None else f" ({interval(final)})"
-    return (f"At {labels} labels: {treatment} {100 * after:.1f} %, {baseline} {100 * before:.1f} %, "
-            f"difference {points(final.mean)}{spread}.")
+    return (
+        f"At {labels} labels: {treatment} {100 * after:.1f} %, {baseline} {100 * before:.1f} %, "
+        f"difference {points(final.mean)}{spread}."
+    )
 
 
 def _efficiency(
-    low: Mapping[tuple[int, int], float], high: Mapping[tuple[int, int], float], baseline: str, treatment: str,
-    seeds: list[int], budgets: list[int],
+    low: Mapping[tuple[int, int], float],
+    high: Mapping[tuple[int, int], float],
+    baseline: str,
+    treatment: str,
+    seeds: list[int],
+    budgets: list[int],
 ) -> list[str]:
     """Say how many labels the treatment needs for the baseline's best mean score; curves are means over seeds."""
     if len(budgets) < 2:
@@ -174,8 +204,9 @@ def _efficiency(
     if round(fast) == round(slow):
         return [f"{treatment} needs as many labels as {baseline} for {best} about {slow:.0f}."]
     word, share = ("fewer", 1 - fast / slow) if fast < slow else ("more", fast / slow - 1)
-    return [f"{treatment} reaches {best} with about {fast:.0f} labels instead of {slow:.0f}: "
-            f"{100 * share:.0f} % {word}."]
+    return [
+        f"{treatment} reaches {best} with about {fast:.0f} labels instead of {slow:.0f}: {100 * share:.0f} % {word}."
+    ]
 
 
 def _others(results: Sequence[Row], compared: tuple[str, str]) -> list[str]:

@@ -10,8 +10,11 @@ from typing import Any
 from ssal import registry
 
 EXTENSIONS = {
-    "trainer.accelerator", "trainer.devices", "trainer.checkpoint_seconds", "evaluation.references",
-    "data.workers", "data.resident_limit_gib",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.checkpoint_seconds",
+    "data.workers",
+    "data.resident_limit_gib",
 }
 """Keys that may change in a run that has begun: no finished stage depends on them."""
 

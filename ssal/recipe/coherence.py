@@ -22,7 +22,10 @@ EMBEDDINGS = "embeddings"
 
 
 def check_arm(
-    layer: Node, models: Mapping[str, BaseModel | None], strategies: Mapping[str, Strategy | None], arm: str,
+    layer: Node,
+    models: Mapping[str, BaseModel | None],
+    strategies: Mapping[str, Strategy | None],
+    arm: str,
     problems: Problems,
 ) -> None:
     """Note what types do not tell; what depends on several sections of the arm begins with `arm`."""
@@ -58,8 +61,11 @@ def check_arm(
     if embeddings and pretext and pretext["method"] != NO_PRETEXT:
         note("pretext.method", f"{arm}{pretext['method']!r} {on_images}; use {NO_PRETEXT}")
     if data.get("labels") == "given" and values["labelling"].get("answered_by") == "oracle":
-        note("labelling.answered_by", f"{arm}the oracle answers from hidden labels, but data.labels is given; "
-             "use data.labels=hidden for a benchmark, labelling.answered_by=inbox for a project")
+        note(
+            "labelling.answered_by",
+            f"{arm}the oracle answers from hidden labels, but data.labels is given; "
+            "use data.labels=hidden for a benchmark, labelling.answered_by=inbox for a project",
+        )
     if backbone and pretext:
         encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings
         for key, strategy in strategies.items():
@@ -73,8 +79,11 @@ def _check_needs(key: str, needs: dict[str, Node], encoder: bool, problems: Prob
     missing: dict[tuple[str, str], tuple[Node, list[str]]] = {}
     for need, node in needs.items():
         if first and need not in OF_ENCODER | OF_FIRST_ROUND:
-            can = [name for name, method in registry.methods("strategy").items()
-                   if not method.children and set(method.needs) <= OF_ENCODER | OF_FIRST_ROUND]
+            can = [
+                name
+                for name, method in registry.methods("strategy").items()
+                if not method.children and set(method.needs) <= OF_ENCODER | OF_FIRST_ROUND
+            ]
             why = f"but before the first labels there is no learner; use one of: {', '.join(can)}"
         elif need in of_encoder and not encoder:
             why = "but nothing gives an encoder; set pretext.method or backbone.weights"

@@ -21,13 +21,28 @@ from ssal.recipe.yaml_tree import Node, Problems, show
 from ssal.registry import Method
 
 EXPECTED = {
-    "int_type": "an integer", "int_from_float": "an integer", "int_parsing_size": "a smaller integer",
-    "float_type": "a number", "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text",
-    "path_type": "a path", "tuple_type": "a list", "list_type": "a list", "dict_type": "keys and values",
-    "model_type": "keys and values", "none_required": "null", "literal_error": "{expected}", "enum": "{expected}",
-    "greater_than": "more than {gt}", "greater_than_equal": "at least {ge}", "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}", "multiple_of": "a multiple of {multiple_of}",
-    "too_short": "at least {min_length} in the list", "too_long": "at most {max_length} in the list",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing_size": "a smaller integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "none_required": "null",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "at least {min_length} in the list",
+    "too_long": "at most {max_length} in the list",
     "string_pattern_mismatch": "letters, digits, '.', '_' and '-' that can name a folder",
 }
 """pydantic's kind of error -> what was expected, in a recipe's words."""
@@ -183,9 +198,7 @@ def fill_strategy(key: str, section: Node, folder: Path, problems: Problems) -> 
     return Strategy(located(named.value, folder), options, model.model_dump(mode="json"), needs)
 
 
-def fill_signals(
-    node: Node, strategies: Iterable[Strategy | None], problems: Problems
-) -> dict[str, BaseModel] | None:
+def fill_signals(node: Node, strategies: Iterable[Strategy | None], problems: Problems) -> dict[str, BaseModel] | None:
     """Return the options of every signal source that is named or needed, or None after noting what is wrong."""
     node, sources = filled(node), registry.methods("signal")
     if not isinstance(node.value, dict):

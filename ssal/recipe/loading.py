@@ -147,17 +147,28 @@ def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) 
     fixed = Data.model_fields
     return Arm(
         name=name,
-        data={**{key: value for key, value in values["data"].items() if key in fixed},
-              "options": {key: value for key, value in values["data"].items() if key not in fixed}},
+        data={
+            **{key: value for key, value in values["data"].items() if key in fixed},
+            "options": {key: value for key, value in values["data"].items() if key not in fixed},
+        },
         backbone=values["backbone"],
-        pretext_method=values["pretext"].pop("method"), encoders=values["pretext"].pop("encoders"),
+        pretext_method=values["pretext"].pop("method"),
+        encoders=values["pretext"].pop("encoders"),
         pretext=values["pretext"],
-        learner_method=values["learner"].pop("method"), learner=values["learner"],
+        learner_method=values["learner"].pop("method"),
+        learner=values["learner"],
         signals={source: dict(model) for source, model in signals.items()},
-        strategy=later.name, options=later.options, first_round=first.name, first_options=first.options,
-        first_size=first_size, query_size=acquisition["query_size"], budget=acquisition["budget"],
-        answered_by=values["labelling"]["answered_by"], references=values["evaluation"]["references"],
-        trainer=values["trainer"], record=record,
+        strategy=later.name,
+        options=later.options,
+        first_round=first.name,
+        first_options=first.options,
+        first_size=first_size,
+        query_size=acquisition["query_size"],
+        budget=acquisition["budget"],
+        answered_by=values["labelling"]["answered_by"],
+        references=values["evaluation"]["references"],
+        trainer=values["trainer"],
+        record=record,
     )
 
 

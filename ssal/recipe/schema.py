@@ -34,8 +34,13 @@ def schema() -> dict[str, Any]:
     root = _closed({**head, **whole, "compare": compare, "arms": {"anyOf": [arms, {"type": "null"}]}})
     shared: dict[str, Any] = {}
     _lift(root, shared)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "ssal recipe", "required": ["name"],
-            **root, "$defs": shared}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ssal recipe",
+        "required": ["name"],
+        **root,
+        "$defs": shared,
+    }
 
 
 def _lift(part: Any, shared: dict[str, Any]) -> None:
@@ -69,9 +74,12 @@ def _acquisition_schema(help: str) -> dict[str, Any]:
     for key in STRATEGIES:
         whole["properties"][key]["anyOf"] = [{"enum": list(names)}, own_file]
     whole["allOf"] = [
-        {"if": {"properties": {key: {"const": name}}, "required": [key]},
-         "then": {"properties": {options: _of(method.model, method.summary)}}}
-        for key, options in STRATEGIES.items() for name, method in names.items()
+        {
+            "if": {"properties": {key: {"const": name}}, "required": [key]},
+            "then": {"properties": {options: _of(method.model, method.summary)}},
+        }
+        for key, options in STRATEGIES.items()
+        for name, method in names.items()
     ]
     return whole
 

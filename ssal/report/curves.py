@@ -57,13 +57,28 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
                 axes.axhline(means[0], color=colour, linewidth=1.8, linestyle=(0, (1, 2)), zorder=2)
                 continue
             spans = [_span(line, count, band) for count in labels]
-            axes.fill_between(labels, [low for low, _ in spans], [high for _, high in spans], color=colour, alpha=0.14,
-                              linewidth=0, zorder=1)
+            axes.fill_between(
+                labels,
+                [low for low, _ in spans],
+                [high for _, high in spans],
+                color=colour,
+                alpha=0.14,
+                linewidth=0,
+                zorder=1,
+            )
             axes.plot(labels, means, color=colour, linewidth=2.5, zorder=4, solid_capstyle="round")
             axes.plot(labels, means, color=colour, linestyle="", marker=marker, markersize=8, zorder=5)
-            axes.plot([count for _, count in sorted(line.points)],
-                      [100 * line.points[key] for key in sorted(line.points)], color=colour, linestyle="",
-                      marker=marker, markersize=4.5, alpha=0.55, markeredgewidth=0, zorder=3)
+            axes.plot(
+                [count for _, count in sorted(line.points)],
+                [100 * line.points[key] for key in sorted(line.points)],
+                color=colour,
+                linestyle="",
+                marker=marker,
+                markersize=4.5,
+                alpha=0.55,
+                markeredgewidth=0,
+                zorder=3,
+            )
         _labels_axis(axes, budgets_in([line for line in found if line not in far]), 12 if size is not PHONE else 5)
         axes.set_ylabel("test accuracy, %", color=_INK)
 
@@ -87,13 +102,36 @@ def difference_curve(differences: Sequence[Mapping[str, Any]], treatment: str, b
         axes.axhline(0, color=_INK, linewidth=1.2, zorder=2)
         for entry in differences:
             if entry["low"] is not None:
-                axes.vlines(entry["labels"], 100 * entry["low"], 100 * entry["high"], color=_ARMS[colour], linewidth=2,
-                            alpha=0.45, zorder=3)
-            axes.plot([entry["labels"]] * len(entry["seeds"]), [100 * value for value in entry["seeds"].values()],
-                      color=_ARMS[colour], linestyle="", marker="o", markersize=5.5, alpha=0.55, markeredgewidth=0,
-                      zorder=4)
-        axes.plot(labels, [100 * entry["mean"] for entry in differences], color=_ARMS[colour], linestyle="",
-                  marker="_", markersize=16, markeredgewidth=2.6, zorder=5)
+                axes.vlines(
+                    entry["labels"],
+                    100 * entry["low"],
+                    100 * entry["high"],
+                    color=_ARMS[colour],
+                    linewidth=2,
+                    alpha=0.45,
+                    zorder=3,
+                )
+            axes.plot(
+                [entry["labels"]] * len(entry["seeds"]),
+                [100 * value for value in entry["seeds"].values()],
+                color=_ARMS[colour],
+                linestyle="",
+                marker="o",
+                markersize=5.5,
+                alpha=0.55,
+                markeredgewidth=0,
+                zorder=4,
+            )
+        axes.plot(
+            labels,
+            [100 * entry["mean"] for entry in differences],
+            color=_ARMS[colour],
+            linestyle="",
+            marker="_",
+            markersize=16,
+            markeredgewidth=2.6,
+            zorder=5,
+        )
         _labels_axis(axes, labels, 10 if size is not PHONE else 5)
         axes.set_ylabel("difference, points", color=_INK)
 
@@ -161,5 +199,7 @@ def _inline(svg: str, description: str, variant: str) -> str:
         body = body.replace(colour, f"var({variable})")
     body = re.sub(r"<style.*?</style>", "", body, flags=re.S)
     body = re.sub(r"font-family: [^;\"]+; ", "", body)
-    return (f'<svg class="{variant}" role="img" aria-label="{escape(description, quote=True)}" viewBox="{box}" '
-            f'xmlns:xlink="http://www.w3.org/1999/xlink">{body}')
+    return (
+        f'<svg class="{variant}" role="img" aria-label="{escape(description, quote=True)}" viewBox="{box}" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
+    )

@@ -58,21 +58,45 @@ def write_report(
     seeds = sorted({int(row["seed"]) for row in results})
     budgets = budgets_in(found)
     facts = [
-        f"{len(arms)} arm{'s' * (len(arms) != 1)}", f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
+        f"{len(arms)} arm{'s' * (len(arms) != 1)}",
+        f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
         f"{budgets[0]} to {budgets[-1]} labels" if budgets else "no finished round yet",
     ]
     page = _template().render(
-        name=str(recipe_resolved.get("name", "comparison")), facts=facts, verdict=verdict, notes=list(notes),
-        found=found, budgets=budgets, references=any(line.reference for line in found),
-        percent=percent, points=points, colours=colours, marks=MARKS, seeds=seeds,
-        methods={row["arm"]: _methods(row) for row in results}, band=band,
+        name=str(recipe_resolved.get("name", "comparison")),
+        facts=facts,
+        verdict=verdict,
+        notes=list(notes),
+        found=found,
+        budgets=budgets,
+        references=any(line.reference for line in found),
+        percent=percent,
+        points=points,
+        colours=colours,
+        marks=MARKS,
+        seeds=seeds,
+        methods={row["arm"]: _methods(row) for row in results},
+        band=band,
         tiles=_tiles(found, verdict, budgets),
         curves=Markup(learning_curves(_drawn(found, verdict), colours, band)) if found else "",
-        drawn=_drawn(found, verdict), far=beyond(found), listing=listing, pairs=pairs,
-        difference=Markup(difference_curve(pairs, verdict["treatment"], verdict["baseline"],
-                                           colours[verdict["treatment"]])) if pairs else "",
-        arms=arms, mix=_mix(class_mix), gallery=_fitting(gallery), stages=STAGES, timing=_timing(results), spell=spell,
-        recipe=_yaml(recipe_resolved), recipe_fingerprint=fingerprint(recipe_resolved), environment=dict(environment),
+        drawn=_drawn(found, verdict),
+        far=beyond(found),
+        listing=listing,
+        pairs=pairs,
+        difference=Markup(
+            difference_curve(pairs, verdict["treatment"], verdict["baseline"], colours[verdict["treatment"]])
+        )
+        if pairs
+        else "",
+        arms=arms,
+        mix=_mix(class_mix),
+        gallery=_fitting(gallery),
+        stages=STAGES,
+        timing=_timing(results),
+        spell=spell,
+        recipe=_yaml(recipe_resolved),
+        recipe_fingerprint=fingerprint(recipe_resolved),
+        environment=dict(environment),
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"
@@ -102,8 +126,9 @@ def spell(seconds: float) -> str:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(Path(__file__).with_name("report.html").read_text())
 
 
@@ -150,8 +175,11 @@ def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any
     """Return the gallery with as many pictures per round as the page's size allows."""
     shown = SHOWN
     while True:
-        kept = {arm: [(number, list(items[:shown]), max(0, len(items) - shown)) for number, items in rounds]
-                for arm, rounds in gallery.items() if any(items for _, items in rounds)}
+        kept = {
+            arm: [(number, list(items[:shown]), max(0, len(items) - shown)) for number, items in rounds]
+            for arm, rounds in gallery.items()
+            if any(items for _, items in rounds)
+        }
         size = sum(len(item["data_uri"]) for rounds in kept.values() for _, items, _ in rounds for item in items)
         if size <= PICTURE_BYTES or shown == 1:
             return kept
@@ -166,8 +194,13 @@ def _timing(results: Sequence[Row]) -> list[dict[str, Any]]:
         for row in results:
             if row["arm"] == arm:
                 seeds.setdefault(int(row["seed"]), []).append(row)
-        spent = [fmean((max if name == SECONDS[0] else sum)(float(row.get(name) or 0.0) for row in rows)
-                       for rows in seeds.values()) for name in SECONDS]
+        spent = [
+            fmean(
+                (max if name == SECONDS[0] else sum)(float(row.get(name) or 0.0) for row in rows)
+                for rows in seeds.values()
+            )
+            for name in SECONDS
+        ]
         timed.append({"arm": arm, "seconds": spent, "total": sum(spent)})
     return timed
 

@@ -136,7 +136,6 @@ def test_any_size(height: int, width: int, count: int, seed: int) -> None:
     assert torch.equal(images, untouched)
 
 
-
 def test_contrastive_crops_keep_the_least_share() -> None:
     ramp = torch.arange(64).mul(4).to(torch.uint8)
     image = torch.stack([ramp.expand(64, 64), ramp.view(-1, 1).expand(64, 64), torch.zeros(64, 64, dtype=torch.uint8)])

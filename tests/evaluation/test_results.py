@@ -30,9 +30,25 @@ def test_the_columns_are_those_people_rely_on(tmp_path):
     with (tmp_path / "results.csv").open(newline="") as file:
         header = next(csv.reader(file))
     assert header[:19] == [
-        "arm", "seed", "round", "labels", "accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error",
-        "svm_accuracy", "pretrain_seconds", "train_seconds", "score_seconds", "select_seconds", "strategy", "learner",
-        "pretext", "companions", "oracle", "negative_log_likelihood",
+        "arm",
+        "seed",
+        "round",
+        "labels",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "expected_calibration_error",
+        "svm_accuracy",
+        "pretrain_seconds",
+        "train_seconds",
+        "score_seconds",
+        "select_seconds",
+        "strategy",
+        "learner",
+        "pretext",
+        "companions",
+        "oracle",
+        "negative_log_likelihood",
     ]
 
 
@@ -68,8 +84,10 @@ def test_a_run_counted_twice_is_refused():
 
 
 def test_cells_are_mean_and_sample_sd_whatever_the_row_order():
-    rows = [{"arm": "a", "seed": seed, "round": 0, "labels": 10, "accuracy": value}
-            for seed, value in enumerate((0.5, 0.6, 0.7))]
+    rows = [
+        {"arm": "a", "seed": seed, "round": 0, "labels": 10, "accuracy": value}
+        for seed, value in enumerate((0.5, 0.6, 0.7))
+    ]
     (line,) = lines(rows)
     assert line.cells[10] == pytest.approx((0.6, 0.1, 3))
     assert percent(line.cells[10]) == "60.0 ± 10.0"

@@ -104,8 +104,12 @@ def test_a_seed_that_lacks_label_counts_is_left_out_and_named():
 def test_label_efficiency_in_words():
     budgets = (100, 200, 300)
     curves = {"random": (0.5, 0.6, 0.7), "active": (0.5, 0.7, 0.8)}
-    rows = [{"arm": arm, "seed": seed, "round": i, "labels": labels, "accuracy": curve[i]}
-            for arm, curve in curves.items() for seed in range(5) for i, labels in enumerate(budgets)]
+    rows = [
+        {"arm": arm, "seed": seed, "round": i, "labels": labels, "accuracy": curve[i]}
+        for arm, curve in curves.items()
+        for seed in range(5)
+        for i, labels in enumerate(budgets)
+    ]
     said = " ".join(verdict(rows, "random", "active")["details"])
     assert "reaches random's best mean accuracy, 70.0 %, with about 200 labels instead of 300: 33 % fewer" in said
     assert "did not reach active's best mean accuracy, 80.0 %" in " ".join(verdict(rows, "active", "random")["details"])
@@ -113,15 +117,20 @@ def test_label_efficiency_in_words():
 
 def test_a_best_score_at_the_shared_start_is_no_saving():
     curves = {"random": (0.8, 0.7, 0.75), "active": (0.8, 0.85, 0.9)}
-    rows = [{"arm": arm, "seed": 0, "round": i, "labels": labels, "accuracy": curve[i]}
-            for arm, curve in curves.items() for i, labels in enumerate((20, 40, 60))]
+    rows = [
+        {"arm": arm, "seed": 0, "round": i, "labels": labels, "accuracy": curve[i]}
+        for arm, curve in curves.items()
+        for i, labels in enumerate((20, 40, 60))
+    ]
     assert "with the first 20 labels already" in " ".join(verdict(rows, "random", "active")["details"])
 
 
 def test_other_arms_and_references_are_named_at_the_last_label_count():
     others = judged(3, 0.0)["others"]
-    assert any(re.match(r"At 100 labels ssl_only is [\d.]+ points above supervised \(95 % interval .*3 seeds\)", s)
-               for s in others)
+    assert any(
+        re.match(r"At 100 labels ssl_only is [\d.]+ points above supervised \(95 % interval .*3 seeds\)", s)
+        for s in others
+    )
     assert any("ssl_and_al is" in s and "svm on pixels with the same labels" in s for s in others)
 
 

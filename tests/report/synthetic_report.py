@@ -27,19 +27,37 @@ def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int
         for turn in range(5):
             rows = draw.choice(len(pixels), 60, replace=False)
             labels = [str(digits.target[row]) for row in rows]
-            gallery.setdefault(arm, []).append((turn, [
-                {"id": f"{row:016x}", "data_uri": data_uri(pixels[row]), "label": label, "score": float(draw.random())}
-                for row, label in zip(rows[:shown], labels, strict=False)
-            ]))
+            gallery.setdefault(arm, []).append(
+                (
+                    turn,
+                    [
+                        {
+                            "id": f"{row:016x}",
+                            "data_uri": data_uri(pixels[row]),
+                            "label": label,
+                            "score": float(draw.random()),
+                        }
+                        for row, label in zip(rows[:shown], labels, strict=False)
+                    ],
+                )
+            )
             counts = {name: labels.count(name) for name in map(str, range(10))}
             mix.setdefault(arm, []).append({"round": turn, "counts": counts})
     arguments: dict[str, Any] = {
-        "results": results, "gallery": gallery, "class_mix": mix,
+        "results": results,
+        "gallery": gallery,
+        "class_mix": mix,
         "recipe_resolved": {"name": "synthetic", "seeds": list(range(seeds)), "learner": {"method": "fixmatch"}},
         "verdict": verdict(results, "ssl_only", "ssl_and_al"),
-        "notes": ["Synthetic numbers, made to test the page: they were measured on nothing.",
-                  "digits: 1437 pool images, 360 test images, split by content, no duplicates across"],
-        "environment": {"ssal": "0.1.0", "python": "3.11", "device": "CPU",
-                        "command": "ssal compare recipes/synthetic.yaml"},
+        "notes": [
+            "Synthetic numbers, made to test the page: they were measured on nothing.",
+            "digits: 1437 pool images, 360 test images, split by content, no duplicates across",
+        ],
+        "environment": {
+            "ssal": "0.1.0",
+            "python": "3.11",
+            "device": "CPU",
+            "command": "ssal compare recipes/synthetic.yaml",
+        },
     }
     return write_report(folder, **(arguments | changes))

@@ -25,8 +25,11 @@ def test_every_seed_and_every_mean_has_its_mark():
 
 
 def band_height(band: str, seeds: int) -> float:
-    rows = [{"arm": "a", "seed": seed, "round": turn, "labels": labels, "accuracy": 0.5 + 0.01 * seed}
-            for seed in range(seeds) for turn, labels in enumerate((10, 20))]
+    rows = [
+        {"arm": "a", "seed": seed, "round": turn, "labels": labels, "accuracy": 0.5 + 0.01 * seed}
+        for seed in range(seeds)
+        for turn, labels in enumerate((10, 20))
+    ]
     svg = wide(learning_curves(lines(rows), {"a": 0}, band))
     name = re.findall(r'<use xlink:href="#(\w+)"[^>]*fill: var\(--arm-0\); fill-opacity: 0.14', svg)[0]
     path = re.findall(rf'<path id="{name}" d="([^"]+)"', svg)[0]

@@ -130,9 +130,14 @@ def test_names_people_chose_are_text_never_markup(tmp_path):
     arm = f"ssl_only{EVIL}"
     picture = {"id": EVIL, "data_uri": data_uri(torch.zeros(3, 8, 8, dtype=torch.uint8)), "label": EVIL, "score": None}
     text = synthetic_report(
-        tmp_path, results=results, gallery={arm: [(0, [picture])]}, notes=[EVIL], environment={EVIL: EVIL},
+        tmp_path,
+        results=results,
+        gallery={arm: [(0, [picture])]},
+        notes=[EVIL],
+        environment={EVIL: EVIL},
         class_mix={arm: [{"round": 0, "counts": {EVIL: 3, "&amp;": 1}}]},
-        recipe_resolved={"name": EVIL, "seeds": [EVIL]}, verdict=verdict(results, arm, f"ssl_and_al{EVIL}"),
+        recipe_resolved={"name": EVIL, "seeds": [EVIL]},
+        verdict=verdict(results, arm, f"ssl_and_al{EVIL}"),
     ).read_text()
     assert "<script" not in text.lower() and html.escape(EVIL, quote=False)[:11] in text
     found = Page(text)
@@ -155,10 +160,14 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     assert synthetic_report(tmp_path / "a").read_bytes() == synthetic_report(tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize(("seeds", "words"), [
-    (1, "One seed leaves no spread"), (3, "± one standard deviation over seeds; intervals are drawn from 5"),
-    (5, "95 % t interval of the mean"),
-])
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        (1, "One seed leaves no spread"),
+        (3, "± one standard deviation over seeds; intervals are drawn from 5"),
+        (5, "95 % t interval of the mean"),
+    ],
+)
 def test_the_band_says_what_it_is(tmp_path, seeds, words):
     assert words in Page(synthetic_report(tmp_path, seeds=seeds).read_text()).text
 
@@ -180,8 +189,11 @@ def test_one_arm_one_round_and_no_test_set(tmp_path):
 
 
 def test_seconds_are_means_per_seed_and_an_encoder_counts_once(page):
-    row = next(line for line in re.findall(r"<tr>.*?</tr>", page.split("Where the time went")[1], flags=re.S)
-               if "ssl_and_al" in line)
+    row = next(
+        line
+        for line in re.findall(r"<tr>.*?</tr>", page.split("Where the time went")[1], flags=re.S)
+        if "ssl_and_al" in line
+    )
     values = re.findall(r"<td>([^<]+)</td>", row)
     assert values == ["14.5 s", "47.5 s", "2.0 s", "0.1 s", "64.1 s"]
     assert [spell(value) for value in (0.0, 0.02, 3.0, 120, 7200)] == ["0 ms", "20 ms", "3.0 s", "2.0 min", "2.0 h"]
@@ -235,10 +247,22 @@ def test_nothing_overflows_in_a_real_browser(tmp_path, width):
     text = synthetic_report(tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al")).read_text()
     (tmp_path / "wrap.html").write_text(MEASURE.format(width=width, page=html.escape(text)))
     dom = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-         f"--user-data-dir={tmp_path / 'profile'}",
-         "--virtual-time-budget=10000", "--window-size=1400,1000", "--dump-dom", str(tmp_path / "wrap.html")],
-        capture_output=True, text=True, timeout=120, check=True,
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=10000",
+            "--window-size=1400,1000",
+            "--dump-dom",
+            str(tmp_path / "wrap.html"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     ).stdout
     edge, content, pictures, *outside = re.findall(r'data-out="([^"]+)"', dom)[0].split()
     assert int(edge) == width and outside == []
