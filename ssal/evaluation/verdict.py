@@ -63,7 +63,7 @@ def verdict(
         details.append(
             f"All {len(seeds)} seeds share one encoder: the interval says nothing about another encoder."
             if encoders == 1
-            else f"The {len(seeds)} seeds share {encoders} encoders: one encoder's seeds are averaged, so n is {area.n}."
+            else f"The {len(seeds)} seeds share {encoders} encoders: each one's seeds are averaged, so n is {area.n}."
         )
     if left_out:
         details.append(f"Left out, because an arm lacks some label counts: seed {', '.join(map(str, left_out))}.")
