@@ -22,7 +22,7 @@ def _pretrained(arm: Arm, seed: int, images: Images, checkpoints: Path) -> Encod
     return pretrain(
         images,
         checkpoints,
-        seed % arm.encoders if arm.encoders else seed,
+        arm.encoder_seed(seed),
         arm.trainer,
         method=arm.pretext_method,
         options=arm.pretext,

@@ -35,7 +35,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     given = len(images.given)
     counts = [given + bought for bought in arm.rounds()]
     trainings = len(counts) + bool(given)
-    seeds = sorted({seed % arm.encoders if arm.encoders else seed for seed in recipe.seeds})
+    seeds = sorted({arm.encoder_seed(seed) for seed in recipe.seeds})
     encoders = [
         encoder_of(
             images,

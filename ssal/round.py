@@ -33,7 +33,7 @@ def run_round(
     encoder = pretrain(
         images,
         checkpoints,
-        seed % arm.encoders if arm.encoders else seed,
+        arm.encoder_seed(seed),
         arm.trainer,
         method=arm.pretext_method,
         options=arm.pretext,

@@ -50,6 +50,10 @@ class Arm:
         """Return how many labels have been bought when each learner trains, the last one with all of them."""
         return [*range(self.first_size, self.budget, self.query_size), self.budget]
 
+    def encoder_seed(self, seed: int) -> int:
+        """Return the seed of the encoder that a run with `seed` uses: its own, or one of those that all runs share."""
+        return seed % self.encoders if self.encoders else seed
+
     def needs(self, first: bool = False) -> tuple[str, ...]:
         """Return the signals that the strategy, or with `first` that of the first round, and its children need."""
         name, options = (self.first_round, self.first_options) if first else (self.strategy, self.options)
