@@ -63,7 +63,7 @@ def main() -> None:
         "| arm | " + " | ".join(map(str, budgets)) + " |",
         "|---|" + "---|" * len(budgets),
         *(
-            f"| {line.name} | " + " | ".join(percent(line.cells.get(labels)) for labels in budgets) + " |"
+            f"| {line.title} | " + " | ".join(percent(line.cells.get(labels)) for labels in budgets) + " |"
             for line in table
         ),
         "",
