@@ -136,7 +136,7 @@ def test_overrides_lie_over_the_file_and_under_the_arms(file: Path) -> None:
             "seeds=[7]",
             "data.test_fraction=0.5",
             "arms.ssl_only.acquisition.strategy=entropy",
-            "trainer.devices=auto",
+            "trainer.devices=[1]",
             "evaluation={references: [logistic_regression]}",
         ],
     )
@@ -144,7 +144,7 @@ def test_overrides_lie_over_the_file_and_under_the_arms(file: Path) -> None:
     assert recipe.arms["ssl_only"].strategy == "entropy"
     assert recipe.arms["ssl_only"].learner["threshold"] == 0.5
     assert recipe.arms["ssl_only"].data["test_fraction"] == 0.5
-    assert recipe.arms["ssl_only"].trainer["devices"] == "auto"
+    assert recipe.arms["ssl_only"].trainer["devices"] == (1,)
     assert recipe.arms["ssl_only"].references == ("logistic_regression",)
     assert "threshold" not in recipe.arms["supervised"].learner
 
@@ -321,7 +321,7 @@ def test_misspelt_key(file: Path, old: str, new: str, expected: str) -> None:
         (
             "evaluation:",
             "trainer: {devices: two}\nevaluation:",
-            "r.yaml:17:20: trainer.devices: expected an integer or 'auto', got 'two'",
+            "r.yaml:17:20: trainer.devices: expected 1 or a list, got 'two'",
         ),
         (
             "evaluation:",
@@ -769,15 +769,15 @@ def test_differences_name_what_a_finished_run_forbids(file: Path) -> None:
             "acquisition.budget=90",
             "seeds=[4]",
             "compare=null",
-            "trainer.devices=2",
+            "trainer.devices=[1]",
             "trainer.accelerator=cpu",
-            "evaluation.references=[]",
             "arms.ssl_only.learner.steps=1",
             "data.workers=1",
         )
         == []
     )
     assert against("acquisition.budget=30") == ["acquisition.budget"]
+    assert against("evaluation.references=[]") == ["evaluation.references"], "finished rounds are not measured again"
     assert against("trainer.precision=bf16-mixed", "trainer.compile=true") == ["trainer.precision", "trainer.compile"]
     assert against("learner.threshold=0.5", "data.size=9", "acquisition.query_size=5") == [
         "data.size",

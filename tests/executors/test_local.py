@@ -162,7 +162,8 @@ def test_leaving_early_ends_the_workers_and_an_interrupt_is_left_to_the_parent(c
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from ssal.executors import local
 cells = [{"folder": sys.argv[1], "number": n} for n in (1, 2, 3)]
 for ended in local.run("cells_of_a_test:long", cells, list("abc"), 2):
