@@ -100,6 +100,7 @@ def tracked(ended: Iterable[Any], total: int) -> Iterator[Any]:
 def _here(keywords: list[dict[str, Any]]) -> Generator[tuple[int, str, Any]]:
     """Run cells one after another in this process; a failed one does not stop the others."""
     for index, cell in enumerate(keywords):
+        log.info("%s seed %d", cell["arm"], cell["seed"])
         try:
             yield index, "done", run_cell(**cell)
         except (BadInput, Waiting) as error:

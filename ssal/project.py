@@ -44,7 +44,7 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
             round_folder = folder / f"round_{number}"
             with disk_errors(round_folder):
                 round_folder.mkdir(exist_ok=True)
-            log.info("%s seed %d round %d: %d labels", arm.name, seed, number, len(ledger.labels()))
+            log.info("round %d: %d labels", number, len(ledger.labels()))
             if not run_round(arm, seed, number, images, ledger, checkpoints, round_folder):
                 write_json(folder / "finished.json", {"labels_bought": ledger.bought(), "images": len(images.pool)})
                 return
