@@ -61,11 +61,11 @@ def run_all(
     with closing(ended):
         for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
             name = names[index]
+            if state == "BadInput":
+                raise BadInput(value)
             log.info("%s: %s (%d of %d cells)", name, "done" if state == "done" else state, done, len(todo))
             if state == "Waiting":
                 waiting.append(value)
-            elif state == "BadInput":
-                raise BadInput(value)
             elif state != "done":
                 failed[name] = f"{state}: {value}"
                 log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", value)
