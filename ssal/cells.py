@@ -46,7 +46,7 @@ _images: dict[str, Images] = {}
 
 def images_of(arm: Arm, checkpoints: Path) -> Images:
     """Return the arm's images, loaded once per process and moved to the device that will train."""
-    key = repr(sorted(arm.data.items(), key=str))
+    key = repr([arm.trainer.get("accelerator"), sorted(arm.data.items(), key=str)])
     if key not in _images:
         _images.clear()
         images = load(checkpoints, **arm.data)

@@ -33,8 +33,9 @@ def plan(recipe: Recipe, checkpoints: Path) -> list[str]:
 
 def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[str]:
     given = len(images.given)
-    counts = [given + bought for bought in arm.rounds()]
-    trainings = len(counts) + bool(given)
+    bought = [*range(0, arm.budget, arm.query_size), arm.budget] if given else arm.rounds()
+    counts = [given + labels for labels in bought]
+    trainings = len(counts)
     seeds = sorted({arm.encoder_seed(seed) for seed in recipe.seeds})
     encoders = [
         encoder_of(

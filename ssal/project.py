@@ -57,6 +57,11 @@ def check_images(arm: Arm, images: Images) -> None:
             "data.classes: no image has a label yet, so name the classes that people may answer, as in "
             "data.classes=[cat, dog]"
         )
+    if arm.answered_by != "oracle" and 0 < len(images.hidden) < len(images.pool):
+        raise BadInput(
+            f"data.labels: {len(images.hidden)} of {len(images.pool)} images have a label, which is hidden, and the "
+            "others would never be asked for; type data.labels=given, so that people are asked for the rest"
+        )
     free = len(images.askable)
     if arm.budget > free:
         raise BadInput(

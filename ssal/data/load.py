@@ -82,7 +82,10 @@ def load(
         hidden=known if labels == "hidden" else {},
         given=known if labels == "given" else {},
         test_labels=tuple(str(entry.label) for entry in sides.test),
-        fingerprint=fingerprint(pool.ids, test.ids, size),
+        # Ids that came with embeddings are the images': two encoders of one set differ in the values alone.
+        fingerprint=fingerprint(
+            pool.ids, test.ids, size, *([] if listing.features is None else [content_id(listing.features)])
+        ),
         flip=flip,
         report=report,
     )

@@ -11,6 +11,7 @@ from lightly.utils.lars import LARS
 from torch import Tensor, nn
 
 from ssal.data.views import Views
+from ssal.errors import BadInput
 from ssal.streams import stream
 
 Optimiser = Literal["sgd", "lars"]
@@ -48,6 +49,8 @@ class Pretext(pl.LightningModule):
     ) -> None:
         """`learning_rate` is per 256 images of a batch; `warm_up` is a share of the steps."""
         super().__init__()
+        if optimiser == "lars" and not weight_decay:
+            raise BadInput("pretext.weight_decay: LARS scales only what decays; type 1.0e-6 or more, or optimiser=sgd")
         self.backbone, self.views, self.steps, self.batch_size = backbone, views, steps, batch_size
         self.optimiser, self.weight_decay, self.warm_up = optimiser, weight_decay, warm_up
         self.learning_rate = learning_rate * batch_size / 256

@@ -43,6 +43,7 @@ def encoder_of(
         "images": images.fingerprint,
         "flip": images.flip,
         "precision": trainer.get("precision"),
+        "compile": trainer.get("compile", False),
         "source": source_fingerprint(*sources),
         "weights": file_fingerprint(Path(weights)) if weights else None,
     }

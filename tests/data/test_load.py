@@ -360,3 +360,17 @@ def test_two_processes_decode_once(tmp_path: Path) -> None:
 def test_unknown_source(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="did you mean 'folder'"):
         load(tmp_path, source="foldr", options={})
+
+
+def test_embeddings_of_the_same_ids_differ_by_their_values(tmp_path: Path) -> None:
+    """Two encoders of one image set: a learner of the one must never be taken for one of the other."""
+    prints = []
+    for name, scale in (("a", 1.0), ("b", 2.0)):
+        rows = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32) * scale
+        np.save(tmp_path / f"{name}.npy", rows)
+        lines = [f"{row:016x},{'xy'[row % 2]}" for row in range(40)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["id,label", *lines]))
+        options = {"path": str(tmp_path / f"{name}.npy")}
+        images = load(tmp_path / "checkpoints", source="embeddings", options=options)
+        prints.append((images.pool.ids, images.fingerprint))
+    assert prints[0][0] == prints[1][0] and prints[0][1] != prints[1][1]
