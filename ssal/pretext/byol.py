@@ -94,6 +94,6 @@ class BYOL(Pretext):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Let the target follow."""
-        decay = target_decay(self.target_decay_base, (self.global_step - 1) / self.steps)  # the step just made
+        decay = target_decay(self.target_decay_base, max(0, self.global_step - 1) / self.steps)  # the step just made
         update_momentum(self.backbone, self.target_backbone, decay)
         update_momentum(self.projection, self.target_projection, decay)

@@ -228,3 +228,7 @@ def test_people_who_know_what_the_oracle_knows_are_asked_the_same(ssal: CommandL
     assert [(e.id, e.label, e.round, e.strategy, e.score) for e in by_people] == [
         (e.id, e.label, e.round, e.strategy, e.score) for e in by_oracle
     ]
+
+
+def test_people_are_never_asked_for_hidden_labels_alone_while_other_images_have_none(ssal: CommandLine) -> None:
+    refused(run(ssal, "data.labels=hidden"), "data.labels: 8 of 60 images have a label", "data.labels=given")

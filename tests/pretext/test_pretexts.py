@@ -406,3 +406,9 @@ def test_weights_of_another_network_are_refused(few: Images, tmp_path: Path) -> 
         encoder_of(few, tmp_path, 0, TRAINER, method="none", options={}, backbone=weights).build()
     with pytest.raises(BadInput, match="does not fit the backbone"):
         pretrain(few, tmp_path, 0, TRAINER, method="simclr", options=options_of("simclr", epochs=1), backbone=weights)
+
+
+def test_lars_without_decay_would_be_plain_sgd_at_a_huge_rate(few: Images) -> None:
+    backbone = build(few.pool.shape, name="wrn_10_1")
+    with pytest.raises(BadInput, match=r"pretext.weight_decay: LARS scales only what decays.*optimiser=sgd"):
+        make("simclr", backbone, optimiser="lars", weight_decay=0.0)
