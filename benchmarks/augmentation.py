@@ -93,7 +93,7 @@ def seconds(batches: Iterator[object]) -> float:
 
 
 def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
@@ -198,7 +198,7 @@ def main() -> None:
         },
     }  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    options.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     lines = [
         f"# Augmentation, images per second at {options.size} px, batches of {options.batch}",
         "",
@@ -213,7 +213,7 @@ def main() -> None:
             f"| {name} | {v['median']:,} ({v['least']:,} – {v['most']:,}) | {v['median'] / base:.2f} |"
             for name, v in named.items()
         ]
-    options.out.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    options.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 

@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results"
 def processor() -> str:
     """Return the processor's name and what bears on speed."""
     info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
     name = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "unknown")
     return f"{name}, {os.cpu_count()} cores" + (", AVX512-BF16" if "avx512_bf16" in text else "")
 
@@ -70,7 +70,7 @@ def main() -> None:
         *done.stdout.partition("rows: ")[2].partition("\n")[2].partition("report:")[0].strip().splitlines(),
         "",
     ]
-    (RESULTS / f"{name}.md").write_text("\n".join(page))
+    (RESULTS / f"{name}.md").write_text("\n".join(page), encoding="utf-8")
     print("\n".join(page))
 
 

@@ -59,7 +59,7 @@ PEERS: dict[str, Callable[[], Any]] = {
 def measured(call: Callable[[], list[int]]) -> tuple[float, float, list[int]]:
     """Return seconds, MiB that the process grew by, and the rows chosen."""
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the highest memory use is counted from here
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the highest memory use is counted from here
     before = resident("VmRSS")
     start = time.perf_counter()
     rows = call()
@@ -68,7 +68,7 @@ def measured(call: Callable[[], list[int]]) -> tuple[float, float, list[int]]:
 
 def resident(field: str) -> int:
     """Return one line of /proc/self/status in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
@@ -128,7 +128,7 @@ def middle(runs: list[tuple[float, float, list[int]]], column: int) -> float:
 
 
 def machine() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text()
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "date": datetime.date.today().isoformat(),
@@ -163,8 +163,8 @@ def main() -> None:
         result["cases"].append(row)
         lines.append("| " + " | ".join(str(row.get(column, "")) for column in columns) + " |")
         print(lines[-1], flush=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ssal.errors import BadInput
@@ -35,7 +36,7 @@ def file_fingerprint(path: Path) -> str:
 
 def source_fingerprint(*files: Path) -> str:
     """Return a fingerprint of what the code in `files` does: comments, docstrings and layout do not count."""
-    return fingerprint(*(_meaning(file.read_text()) for file in sorted(files)))
+    return fingerprint(*(_meaning(file.read_text(encoding="utf-8")) for file in sorted(files)))
 
 
 @lru_cache(maxsize=256)
@@ -84,6 +85,16 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def make_folder(path: Path) -> Path:
+    """Make `path` and what it lies in, and return it. Raises BadInput where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        told = REFUSALS.get(error.errno or 0, FORBIDDEN)
+        raise BadInput(f"{path}: {told} ({os.strerror(error.errno or 0)})") from error
+    return path
+
+
 LEFTOVERS = ".*.unfinished"
 """Files that a killed process was writing."""
 
@@ -96,8 +107,8 @@ def writing(path: Path) -> Iterator[Path]:
     """
     temporary: Path | None = None
     try:
+        make_folder(path.parent)
         with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
             os.close(handle)
             temporary = Path(name)
@@ -120,7 +131,7 @@ def sweep(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, all or nothing."""
     with writing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -128,9 +139,22 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=False) + "\n")
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise BadInput where the block finds that the file at `path` is gone or damaged; it can be made again."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: this file is gone; run the same command again, which makes what is missing") from error
+    except (ValueError, EOFError, SafetensorError) as error:
+        what = f"{path}: this file is damaged ({str(error).splitlines()[0]})"
+        raise BadInput(f"{what}; remove it and run the same command again, which makes it anew") from error
+
+
 def read_json(path: Path) -> Any:
-    """Return what `write_json` left at `path`."""
-    return json.loads(path.read_text())
+    """Return what `write_json` left at `path`. Raises BadInput where it is gone or damaged."""
+    with reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -140,30 +164,35 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return what `write_tensors` left at `path`."""
-    return load_file(path)
+    """Return what `write_tensors` left at `path`. Raises BadInput where it is gone or damaged."""
+    with reading(path):
+        return load_file(path)
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; another that wants it waits. The kernel frees it when a process dies."""
+    make_folder(folder)
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def once(folder: Path, make: Callable[[Path], Any]) -> Path:
+def once(folder: Path, make: Callable[[Path], Any], *files: str) -> Path:
     """Return `folder` after `make(folder)` has run to its end once, in whichever process came first.
 
     `make` may leave checkpoints in `folder` and be called again after a kill; it is done when `record.json`, its
-    return value, stands there.
+    return value, stands there. It is called again where one of the `files` it left has been removed.
     """
-    if not (folder / "record.json").exists():
+
+    def done() -> bool:
+        return all((folder / name).exists() for name in ("record.json", *files))
+
+    if not done():
         with locked(folder):
-            if not (folder / "record.json").exists():
+            if not done():
                 sweep(folder)
                 sweep(folder / "training")
                 write_json(folder / "record.json", make(folder))

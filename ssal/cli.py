@@ -8,13 +8,14 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssal.errors import BadInput, Diverged, Waiting
 
 if TYPE_CHECKING:
+    from ssal.compare import Ended
     from ssal.recipe import Recipe
 
 DONE, FAILED, BAD_INPUT, WAITING, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
@@ -60,10 +61,9 @@ def run(
     from ssal.compare import run_all
 
     loaded = _load(recipe, overrides)
-    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
-    _table(rows, checkpoints / loaded.name / "results.csv")
-    if failed:
-        raise typer.Exit(FAILED)
+    ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
+    _table(ended, checkpoints / loaded.name / "results.csv")
+    _leave(ended)
 
 
 @app.command()
@@ -78,14 +78,13 @@ def compare(
     from ssal.compare import conclude, run_all
 
     loaded = _load(recipe, overrides)
-    rows, failed = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
-    said = conclude(loaded, rows, checkpoints, failed, shlex.join(["ssal", *sys.argv[1:]]))
-    _table(rows, checkpoints / loaded.name / "results.csv")
+    ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
+    said = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    _table(ended, checkpoints / loaded.name / "results.csv")
     for sentence in (said["sentence"], *said["details"], *said["others"]):
         typer.echo(f"\n{sentence}")
     typer.echo(f"\nreport: {checkpoints / loaded.name / 'report.html'}")
-    if failed:
-        raise typer.Exit(FAILED)
+    _leave(ended)
 
 
 @app.command()
@@ -126,7 +125,7 @@ def pretrain(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Check
     from ssal.embed import encoders_of
 
     for name, (encoder, _) in encoders_of(_load(recipe, overrides), checkpoints).items():
-        typer.echo(f"{name}: {encoder.folder}")
+        typer.echo(f"{name}: {encoder.folder if encoder.trained else encoder.backbone['weights']}")
 
 
 @app.command()
@@ -149,18 +148,30 @@ def _load(recipe: Path, overrides: list[str] | None) -> Recipe:
     return load(recipe, overrides or [])
 
 
-def _table(rows: list[dict[str, Any]], path: Path) -> None:
+def _table(ended: Ended, path: Path) -> None:
     from rich.console import Console
 
     from ssal.evaluation.results import final_table
 
-    if rows:
-        Console().print(final_table(rows))
+    if ended.rows:
+        Console().print(final_table(ended.rows))
     typer.echo(f"rows: {path}")
+
+
+def _leave(ended: Ended) -> None:
+    """End with the code that says how far it went."""
+    if ended.failed:
+        for text in ended.waiting:
+            typer.echo(text, err=True)
+        raise typer.Exit(FAILED)
+    if ended.waiting:
+        raise Waiting("\n".join(ended.waiting))
 
 
 def main() -> None:
     """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people, 130 or 143 stopped."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows no × is no reason to stop
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Lightning takes a SIGTERM for a good end where nobody else listens; so workers are ended and the code is told.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from functools import partial
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,32 +17,46 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ssal.artefacts import write_json
-from ssal.cells import cells_of, images_of, run_cell
-from ssal.errors import BadInput, Waiting
+from ssal.cells import Cell, cells_of, images_of, run_cell
+from ssal.claim import finished, unchanged
+from ssal.errors import BadInput, Waiting, told
 from ssal.evaluation.results import write_results
 from ssal.evaluation.verdict import verdict
 from ssal.executors import local
 from ssal.labelling.ledger import Ledger
-from ssal.project import finished, results
+from ssal.project import results
 from ssal.recipe import Recipe
 from ssal.report.report import data_uri, write_report
 
 log = logging.getLogger("ssal")
+ENDS = {"done": "done", "Waiting": "waits for people", "BadInput": "refused"}
+"""State of a cell -> what the progress line says."""
 
 
-def run_all(
-    recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int = 0, overwrite: bool = False
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Run every cell that is not finished; return all result rows and, by cell, why one did not finish.
+@dataclass(frozen=True)
+class Ended:
+    """What a recipe's cells have come to."""
 
-    Raises Waiting where people are still to answer and nothing else failed.
+    rows: list[dict[str, Any]]
+    """Of results.csv: one per arm, seed and round."""
+    failed: dict[str, str]
+    """Cell -> why it did not finish."""
+    waiting: list[str]
+    """Where people are still to answer."""
+
+
+def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int = 0, overwrite: bool = False) -> Ended:
+    """Run every cell that is not finished, and write results.csv.
+
+    Raises BadInput, after the other cells have run, where a cell refuses its recipe; results.csv then stays as it was.
     """
     cells = cells_of(recipe, checkpoints)
-    todo = [cell for cell in cells if not finished(cell.arm, cell.folder, partial(images_of, cell.arm, checkpoints))]
+    todo = [cell for cell in cells if not _finished(cell, checkpoints)]
     if len(todo) < len(cells):
         log.info("%d of %d cells are finished already", len(cells) - len(todo), len(cells))
     failed: dict[str, str] = {}
     waiting: list[str] = []
+    refused: list[str] = []
     keywords = [
         {
             "path": str(recipe.path),
@@ -61,26 +74,30 @@ def run_all(
     with closing(ended):
         for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
             name = names[index]
+            log.info("%s: %s (%d of %d cells)", name, ENDS.get(state, "failed"), done, len(todo))
             if state == "BadInput":
-                raise BadInput(value)
-            log.info("%s: %s (%d of %d cells)", name, "done" if state == "done" else state, done, len(todo))
-            if state == "Waiting":
+                refused.append(value)
+            elif state == "Waiting":
                 waiting.append(value)
             elif state != "done":
                 failed[name] = f"{state}: {value}"
-                log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", value)
+                log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", failed[name])
+    if refused:
+        raise BadInput("\n".join(dict.fromkeys(refused)))
     rows = [row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)]
     write_results(checkpoints / recipe.name / "results.csv", rows)
-    if waiting and not failed:
-        raise Waiting("\n".join(waiting))
-    for text in waiting:
-        log.warning("%s", text)
-    return rows, failed
+    return Ended(rows, failed, waiting)
+
+
+def _finished(cell: Cell, checkpoints: Path) -> bool:
+    """Say whether a cell is done under this very recipe; its images are loaded only where the rest says yes."""
+    made_by = finished(cell.arm, cell.folder)
+    return made_by is not None and unchanged(made_by, cell.arm, images_of(cell.arm, checkpoints))
 
 
 def default_jobs() -> int:
     """Return how many cells run side by side: one per core on a CPU, one on a GPU."""
-    return 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    return 1 if torch.cuda.is_available() else local.cores()
 
 
 def tracked(ended: Iterable[Any], total: int) -> Iterator[Any]:
@@ -103,24 +120,22 @@ def _here(keywords: list[dict[str, Any]]) -> Generator[tuple[int, str, Any]]:
         log.info("%s seed %d", cell["arm"], cell["seed"])
         try:
             yield index, "done", run_cell(**cell)
-        except (BadInput, Waiting) as error:
-            yield index, type(error).__name__, str(error)
         except Exception as error:
-            log.debug("cell failed", exc_info=True)
-            yield index, type(error).__name__, str(error)
+            if not isinstance(error, BadInput | Waiting):
+                log.debug("cell failed", exc_info=True)
+            yield index, type(error).__name__, told(error)
 
 
-def conclude(
-    recipe: Recipe, rows: list[dict[str, Any]], checkpoints: Path, failed: dict[str, str], command: str
-) -> dict[str, Any]:
+def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> dict[str, Any]:
     """Write verdict.json and report.html beside results.csv; return the verdict. `command` is what was typed."""
     folder = checkpoints / recipe.name
     shared = {arm.encoders for name, arm in recipe.arms.items() if name in (recipe.baseline, recipe.treatment)}
-    said = verdict(rows, recipe.baseline, recipe.treatment, min(filter(None, shared), default=None))
+    said = verdict(ended.rows, recipe.baseline, recipe.treatment, min(filter(None, shared), default=None))
     write_json(folder / "verdict.json", said)
     gallery: dict[str, list[tuple[int, list[dict[str, Any]]]]] = {}
     mix: dict[str, list[dict[str, Any]]] = {}
-    notes = [f"{name} did not finish: {reason}" for name, reason in failed.items()]
+    notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
+    notes += ended.waiting
     for cell in cells_of(recipe, checkpoints):
         if not (cell.folder / "ledger.sqlite").exists():
             continue
@@ -153,7 +168,7 @@ def conclude(
         notes += [line for line in images.summary() if line not in notes]
     write_report(
         folder,
-        rows,
+        ended.rows,
         recipe_resolved=recipe.resolved(),
         gallery=gallery,
         class_mix=mix,

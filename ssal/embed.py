@@ -15,19 +15,7 @@ from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
-from ssal.recipe import Arm, Recipe
-
-
-def _pretrained(arm: Arm, seed: int, images: Images, checkpoints: Path) -> Encoder:
-    return pretrain(
-        images,
-        checkpoints,
-        arm.encoder_seed(seed),
-        arm.trainer,
-        method=arm.pretext_method,
-        options=arm.pretext,
-        backbone=arm.backbone,
-    )
+from ssal.recipe import Recipe
 
 
 def encoders_of(recipe: Recipe, checkpoints: Path) -> dict[str, tuple[Encoder, Images]]:
@@ -39,7 +27,7 @@ def encoders_of(recipe: Recipe, checkpoints: Path) -> dict[str, tuple[Encoder, I
     for arm in recipe.arms.values():
         images = images_of(arm, checkpoints)
         for seed in recipe.seeds:
-            encoder = _pretrained(arm, seed, images, checkpoints)
+            encoder = pretrain(images, checkpoints, **arm.encoder(seed))
             if encoder.ready:
                 named.setdefault(encoder.fingerprint, ([], encoder, images))[0].append(f"{arm.name} seed {seed}")
     if not named:
@@ -56,7 +44,7 @@ def write_embeddings(recipe: Recipe, checkpoints: Path, out: Path) -> list[Path]
     written = []
     for encoder, images in (found for found in encoders_of(recipe, checkpoints).values()):
         features = encoder.features(images)
-        known = {**images.hidden, **images.given, **dict(zip(images.test.ids, images.test_labels, strict=False))}
+        known = {**images.hidden, **images.given, **dict(zip(images.test.ids, images.test_labels, strict=True))}
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["id", "path", "label", "split"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -22,6 +23,15 @@ class Waiting(Exception):
 
 class Diverged(Exception):
     """Training met a loss that is not finite; the last good checkpoint is kept. Exit code 1."""
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says and, for one nobody meant a user to see, the line it comes from."""
+    if isinstance(error, BadInput | Waiting | Diverged):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+    return f"{error}{where}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

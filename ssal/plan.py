@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from ssal import registry
-from ssal.cells import images_of
+from ssal import backbones, registry
+from ssal.cells import cells_of, images_of
+from ssal.claim import measured_rounds
 from ssal.data.images import Images
 from ssal.data.views import Views
 from ssal.learner.base import Learner
@@ -33,29 +34,14 @@ def plan(recipe: Recipe, checkpoints: Path) -> list[str]:
 
 def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[str]:
     given = len(images.given)
-    bought = [*range(0, arm.budget, arm.query_size), arm.budget] if given else arm.rounds()
-    counts = [given + labels for labels in bought]
+    counts = [given + labels for labels in arm.rounds(given)]
     trainings = len(counts)
     seeds = sorted({arm.encoder_seed(seed) for seed in recipe.seeds})
-    encoders = [
-        encoder_of(
-            images,
-            checkpoints,
-            seed,
-            arm.trainer,
-            method=arm.pretext_method,
-            options=arm.pretext,
-            backbone=arm.backbone,
-        )
-        for seed in seeds
-    ]
+    encoders = [encoder_of(images, checkpoints, **arm.encoder(seed)) for seed in seeds]
     made = sum((encoder.folder / "record.json").exists() for encoder in encoders)
-    ended = sum(
-        (checkpoints / recipe.name / arm.name / f"seed_{seed}" / f"round_{number}" / "metrics.json").exists()
-        for seed in recipe.seeds
-        for number in range(trainings + 1)
-    )
-    learner = _learner(arm, images, encoders[0].build())
+    cells = [cell for cell in cells_of(recipe, checkpoints) if cell.arm is arm]
+    ended = sum(measured_rounds(arm, images, cell.folder) for cell in cells)
+    learner = _learner(arm, images)
     per_step = learner.batch_size + 2 * learner.unlabelled_batch_size
     parameters = sum(p.numel() for p in learner.average.parameters())
     frozen = registry.find("learner", arm.learner_method).traits.get("frozen", False)
@@ -81,7 +67,8 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     ]
 
 
-def _learner(arm: Arm, images: Images, encoder: torch.nn.Module) -> Learner:
+def _learner(arm: Arm, images: Images) -> Learner:
+    encoder = backbones.build(images.pool.shape, **arm.backbone, seed=0)
     learner: Learner = registry.find("learner", arm.learner_method).call(
         encoder, Views.of(images), max(2, len(images.classes)), **arm.learner
     )

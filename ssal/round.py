@@ -15,8 +15,16 @@ from ssal.labelling.ledger import Ledger
 from ssal.learner.train import train
 from ssal.pretext.pretrain import pretrain
 from ssal.recipe import Arm
-from ssal.signals.collect import collect
+from ssal.signals.collect import OUTPUTS, collect, forget
 from ssal.streams import generator
+
+LEFT = ("metrics.json", OUTPUTS)
+"""What a round with a learner leaves for results and for later rounds."""
+
+
+def round_number(folder: Path) -> int:
+    """Return the number in the name of a round's folder."""
+    return int(folder.name.removeprefix("round_"))
 
 
 def run_round(
@@ -28,28 +36,28 @@ def run_round(
     begins and is skipped where it stands there, so a killed round goes on where it was.
     Raises Waiting where people are still to answer.
     """
-    if ledger.asked_in(number):
+    everything, ledger = ledger, ledger.before(number)
+    asked_already = bool(everything.asked_in(number))
+    if asked_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
-    encoder = pretrain(
-        images,
-        checkpoints,
-        arm.encoder_seed(seed),
-        arm.trainer,
-        method=arm.pretext_method,
-        options=arm.pretext,
-        backbone=arm.backbone,
-    )
+    encoder = pretrain(images, checkpoints, **arm.encoder(seed))
     learner = train(
         encoder, images, ledger, number, checkpoints, seed, arm.trainer, method=arm.learner_method, options=arm.learner
     )
     measure(learner, encoder, images, ledger, number, arm.references, folder)
-    size = min(arm.query_size if ledger.labels() else arm.first_size, arm.budget - ledger.bought())
+    size = next((labels for labels in arm.rounds(len(images.given)) if labels > ledger.bought()), 0) - ledger.bought()
+    if asked_already:  # and something of the round has been removed
+        if not (folder / OUTPUTS).exists():
+            collect((), learner, encoder, images, ledger, folder, None, options={})
+            forget(folder)
+        return True
     if size <= 0:
         return False
-    asked = folder / "asked.json"
-    if not asked.exists():  # what people are already asked is not chosen anew
-        previous = folder.with_name(f"round_{number - 1}") / "outputs.safetensors"
-        first = learner is None or ("previous_probabilities" in arm.needs() and not previous.exists())
+    asked, chosen_file = folder / "asked.json", folder / "chosen.csv"
+    if not (asked.exists() and chosen_file.exists()):  # what people are already asked is not chosen anew
+        learned_before = number > 0 and ledger.before(number - 1).labels()
+        previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
+        first = learner is None or ("previous_probabilities" in arm.needs() and previous is None)
         strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
 
         began = time.perf_counter()
@@ -76,7 +84,7 @@ def run_round(
                 "select_seconds": selected - scored,
             },
         )
-    (folder / "table.safetensors").unlink(missing_ok=True)
-    strategy, chosen = read_json(asked)["strategy"], read_chosen(folder / "chosen.csv")
-    ledger.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=strategy))
+    forget(folder)
+    strategy, chosen = read_json(asked)["strategy"], read_chosen(chosen_file)
+    everything.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=strategy))
     return True

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from command_line import CommandLine
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -18,6 +19,18 @@ def shared_data(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"real images are not at hand: {path}")
     return path
+
+
+@pytest.fixture
+def command_line(
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> CommandLine:
+    """Return the command line, in an empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(capsys, caplog)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

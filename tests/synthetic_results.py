@@ -56,3 +56,33 @@ def synthetic_results(
                     }
                 )
     return rows
+
+
+EXTENDED = (8, 12, 18, 28)
+"""Label counts of a run that stopped at 12 labels and was extended; one that was not has no 12."""
+
+
+def without(
+    rows: list[dict[str, Any]], arm: str | None = None, seeds: tuple[int, ...] = (), labels: tuple[int, ...] = ()
+) -> list[dict[str, Any]]:
+    """Return the rows but those of `arm`, of `seeds` and at `labels`; what is not named stands for all of them."""
+    return [
+        row
+        for row in rows
+        if not (
+            arm in (None, row["arm"])
+            and (not seeds or row["seed"] in seeds)
+            and (not labels or row["labels"] in labels)
+        )
+    ]
+
+
+def untested(rows: list[dict[str, Any]], arm: str | None = None) -> list[dict[str, Any]]:
+    """Return the rows, those of `arm` (None: all) as they are where there are no test images."""
+    measured = ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error", "negative_log_likelihood")
+    return [
+        {name: value for name, value in row.items() if name not in (*measured, "svm_accuracy")}
+        if arm in (None, row["arm"])
+        else row
+        for row in rows
+    ]

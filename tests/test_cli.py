@@ -37,17 +37,11 @@ COMMANDS = ("run", "compare", "check", "list", "schema", "pretrain", "embed")
 
 
 @pytest.fixture
-def ssal(
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
+def ssal(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("COLUMNS", "160")
     Path("tiny.yaml").write_text(RECIPE)
     write_pictures(Path("pictures"))
-    return CommandLine(capsys, caplog)
+    return command_line
 
 
 def alone(*words: str) -> tuple[subprocess.CompletedProcess[str], float]:
@@ -155,7 +149,13 @@ def test_compare_runs_every_cell_and_says_what_it_found(ssal: CommandLine) -> No
     assert said.code == 0, said
     folder = Path("checkpoints/tiny")
     assert len((folder / "results.csv").read_text().splitlines()) == 1 + 2 * 2 * 2
-    for part in ("passive", "active", "svm on pixels", f"rows: {folder}/results.csv", f"report: {folder}/report.html"):
+    for part in (
+        "passive",
+        "active",
+        "svm on raw inputs",
+        f"rows: {folder}/results.csv",
+        f"report: {folder}/report.html",
+    ):
         assert part in said.out, part
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["sentence"] in said.out

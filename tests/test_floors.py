@@ -27,6 +27,7 @@ TOP = {
     "compare": 4,
     "cells": 4,
     "project": 4,
+    "claim": 4,
     "embed": 4,
     "plan": 4,
     "listing": 4,

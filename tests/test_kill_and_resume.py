@@ -84,7 +84,8 @@ def left_in(checkpoints: Path) -> Left:
 
 def loose_ends(checkpoints: Path) -> list[str]:
     """Return what a finished run must not leave: half-written files, tables, checkpoints of trainings that ended."""
-    found = [p for p in checkpoints.rglob("*") if p.name in ("last.ckpt", "table.safetensors", "training")]
+    found = [p for p in checkpoints.rglob("*") if p.name in ("last.ckpt", "training")]
+    found += checkpoints.rglob("table*")
     found += [p for p in checkpoints.rglob(".*") if p.name != ".lock"]
     return [str(path.relative_to(checkpoints)) for path in found]
 

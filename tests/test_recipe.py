@@ -298,6 +298,16 @@ def test_misspelt_key(file: Path, old: str, new: str, expected: str) -> None:
         ("steps: 60", "steps: [60]", "r.yaml:10:10: learner.steps: expected an integer, got a list"),
         ("threshold: 0.9", "threshold: high", "r.yaml:11:14: learner.threshold: expected a number, got 'high'"),
         ("threshold: 0.9", "threshold: .nan", "r.yaml:11:14: learner.threshold: expected a finite number, got .nan"),
+        (
+            "threshold: 0.9",
+            "unlabelled_weight: .inf",
+            "r.yaml:11:22: learner.unlabelled_weight: expected a finite number, got .inf",
+        ),
+        (
+            "threshold: 0.9",
+            "learning_rate: 1.0e+400",
+            "r.yaml:11:18: learner.learning_rate: expected a finite number, got 1.0e+400",
+        ),
         ("flip: false", "flip: off", "r.yaml:3:39: data.flip: expected true or false, got 'off'"),
         ("size: 8", "size: small", "r.yaml:3:30: data.size: expected an integer, got 'small'"),
         (
@@ -575,6 +585,15 @@ def test_sizes_fit_the_budget(file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", [n for n, m in registry.methods("pretext").items() if "optimiser" in m.options])
+def test_lars_needs_decay(file: Path, name: str) -> None:
+    text = changed("method: simclr", f"method: {name}\n  optimiser: lars\n  weight_decay: 0")
+    told = "pretext.weight_decay: LARS scales only what decays; type 1.0e-6 or more, or optimiser=sgd, got 0"
+    assert problems(file, text) == [f"r.yaml:8:17: {told}"]
+    assert load(file, ["pretext.optimiser=sgd"]).arms["ssl_only"].pretext["weight_decay"] == 0
+    assert load(file, ["pretext.weight_decay=1.0e-6"]).arms["ssl_only"].pretext["optimiser"] == "lars"
+
+
 def test_embeddings_are_for_frozen_learners(file: Path) -> None:
     text = BASE.split("compare")[0].replace("source: digits, size: 8", "source: embeddings, path: f.npy")
     assert problems(file, text) == [
@@ -776,8 +795,8 @@ def test_differences_name_what_a_finished_run_forbids(file: Path) -> None:
         )
         == []
     )
-    assert against("acquisition.budget=30") == ["acquisition.budget"]
-    assert against("evaluation.references=[]") == ["evaluation.references"], "finished rounds are not measured again"
+    assert against("acquisition.budget=30") == [], "compared with what is bought"
+    assert against("evaluation.references=[]") == [], "finished rounds are measured again"
     assert against("trainer.precision=bf16-mixed", "trainer.compile=true") == ["trainer.precision", "trainer.compile"]
     assert against("learner.threshold=0.5", "data.size=9", "acquisition.query_size=5") == [
         "data.size",

@@ -81,10 +81,10 @@ def test_a_recipe_loads_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_shrunken_run_finishes(path: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = shrunken(load(path), folder)
     recipe = load(path, overrides)
-    rows, failed = compare.run_all(recipe, overrides, tmp_path, jobs=1)
-    assert failed == {}
+    ended = compare.run_all(recipe, overrides, tmp_path, jobs=1)
+    assert ended.failed == {} and ended.waiting == []
     written = read_results(tmp_path / recipe.name / "results.csv")
-    assert len(written) == len(rows)
+    assert len(written) == len(ended.rows)
     for name, arm in recipe.arms.items():
         own = [row for row in written if row["arm"] == name]
         assert [row["labels"] for row in own] == arm.rounds() == [10, 14, 18]
@@ -97,10 +97,10 @@ def test_a_shrunken_run_finishes(path: Path, folder: Path, tmp_path: Path, monke
             measured = ["accuracy", "macro_f1", *(f"{reference}_accuracy" for reference in arm.references)]
             assert all(0 <= row[metric] <= 1 for metric in measured)
             assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
-    said = compare.conclude(recipe, rows, tmp_path, failed, "the command")
+    said = compare.conclude(recipe, ended, tmp_path, "the command")
     assert said["sentence"] and (recipe.baseline is None or said["baseline"] == recipe.baseline)
     assert (tmp_path / recipe.name / "report.html").stat().st_size > 10_000
 
     monkeypatch.setattr(compare, "run_cell", None)
-    again, failed = compare.run_all(recipe, overrides, tmp_path, jobs=1)
-    assert again == rows and failed == {}, "finished cells are not run again"
+    again = compare.run_all(recipe, overrides, tmp_path, jobs=1)
+    assert again == ended, "finished cells are not run again"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ssal import registry
 from ssal.errors import BadInput
@@ -12,15 +17,45 @@ from ssal.registry import MethodError, scores
 from ssal.signals.vocabulary import ROUND_NAMES, VOCABULARY
 
 ALL = [method for kind in registry.FOLDERS for method in registry.methods(kind).values()]
+OPTIONS = [(method, option) for method in ALL for option in method.options if option != method.children]
+"""Without the weights of wrappers, which the recipe checks."""
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: f"{method.kind}:{method.name}")
 def test_every_method_is_described(method: registry.Method) -> None:
     assert method.summary.endswith("."), "the first sentence of the docstring says what it does"
-    assert method.model().model_dump().keys() == method.options.keys(), "defaults pass their own validation"
+    assert method.model().model_dump().keys() == method.options.keys()
+    method.model.model_validate_json(method.model().model_dump_json())  # defaults pass their own validation
     assert method.file.parent.name == registry.FOLDERS[method.kind]
     if method.kind in ("strategy", "learner", "pretext") and method.name not in ("random", "supervised", "featdist"):
         assert method.source, f"{method.name}: the docstring names (Authors, year)"
+
+
+def with_one_number(part: dict[str, Any], value: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield the schema of every number in an option's schema, and `value` with None in that number's place."""
+    if part.get("type") in ("integer", "number"):
+        yield part, None
+    for variant in part.get("anyOf", ()):
+        yield from with_one_number(variant, value)
+    for place, inner in enumerate(part.get("prefixItems", ())):
+        for number, _ in with_one_number(inner, None):
+            yield number, [None if at == place else one for at, one in enumerate(value)]
+    for inner in (part.get("items"), part.get("additionalProperties")):
+        assert not isinstance(inner, dict) or not [*with_one_number(inner, None)], "teach this test about such options"
+
+
+@pytest.mark.parametrize(
+    ("method", "option"), OPTIONS, ids=[f"{method.kind}:{method.name}:{option}" for method, option in OPTIONS]
+)
+def test_numbers_have_a_lower_bound_that_is_kept(method: registry.Method, option: str) -> None:
+    part = method.model.model_json_schema()["properties"][option]
+    for number, value in with_one_number(part, part["default"]):
+        assert {"minimum", "exclusiveMinimum"} & number.keys(), "write Annotated[…, Field(gt=0)] or the like"
+        below = number["minimum"] - 1 if "minimum" in number else number["exclusiveMinimum"]
+        for wrong in (below, -math.inf, math.nan):
+            given = [wrong if one is None else one for one in value] if isinstance(value, list) else wrong
+            with pytest.raises(ValidationError):
+                method.model.model_validate_json(json.dumps({option: given}))
 
 
 def test_every_kind_has_methods() -> None:

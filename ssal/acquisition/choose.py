@@ -115,6 +115,6 @@ def _write(path: Path, chosen: list[Choice], strategy: str) -> None:
 
 def read_chosen(path: Path) -> list[Choice]:
     """Return the choices that `choose` left in its chosen.csv."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [Choice(row["id"], int(row["rank"]), float(row["score"]) if row["score"] else None) for row in rows]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -28,10 +31,10 @@ def typiclust(
     *,
     budget: int,
     generator: torch.Generator,
-    max_clusters: int = 500,
-    neighbours: int = 20,
-    min_cluster_size: int = 6,
-    iterations: int = 20,
+    max_clusters: Annotated[int, Field(gt=0)] = 500,
+    neighbours: Annotated[int, Field(gt=0)] = 20,
+    min_cluster_size: Annotated[int, Field(ge=0)] = 6,
+    iterations: Annotated[int, Field(gt=0, le=10_000)] = 20,
 ) -> Tensor:
     """Ask for the most typical image of each cluster of self-supervised features (Hacohen et al., 2022).
 
@@ -53,7 +56,7 @@ def typiclust(
         queues: list[list[int]] = []
         for number in turns:
             if bool(sizes[number] >= min_cluster_size) == wanted and sizes[number] > covered[number]:
-                if len(chosen) + len(queues) == budget:
+                if len(chosen) + len(queues) >= budget:
                     break
                 members = (numbers == number).nonzero()[:, 0]
                 best = typicality(points[members], neighbours).argsort(descending=True, stable=True).cpu()

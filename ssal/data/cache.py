@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssal.artefacts import fingerprint, once, read_json, source_fingerprint, writing
+from ssal.artefacts import fingerprint, once, read_json, reading, source_fingerprint, writing
 from ssal.data import decode as decoding
 from ssal.data.decode import Unreadable, decode, upright_size
 from ssal.data.lazy import LazyPixels
@@ -56,12 +56,15 @@ def examine(checkpoints: Path, listing: Listing, *, size: int | None, limit_gib:
     resident = len(listing.items) * int(np.prod(shape)) <= limit_gib * 2**30
     code = source_fingerprint(Path(__file__), Path(decoding.__file__))
     folder = checkpoints / "data" / fingerprint("decoded", code, listing.stamp, size, resident)
-    once(folder, lambda folder: _decode_all(folder, listing, size, shape, resident, workers))
-    facts = np.load(folder / "facts.npy")
+    files = ("facts.npy", "pixels.npy") if resident else ("facts.npy",)
+    once(folder, lambda folder: _decode_all(folder, listing, size, shape, resident, workers), *files)
+    with reading(folder / "facts.npy"):
+        facts = np.load(folder / "facts.npy")
     pixels: Tensor | LazyPixels
     if resident:
         # Copy-on-write: processes share the pages, and torch gets memory it may call writable.
-        pixels = torch.from_numpy(np.load(folder / "pixels.npy", mmap_mode="c"))
+        with reading(folder / "pixels.npy"):
+            pixels = torch.from_numpy(np.load(folder / "pixels.npy", mmap_mode="c"))
     else:
         pixels = LazyPixels(listing, size, shape, workers)
     unreadable = [(path, reason) for path, reason in read_json(folder / "record.json")["unreadable"]]

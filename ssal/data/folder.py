@@ -43,7 +43,7 @@ def folder(*, path: str = "") -> Listing:
     images = [file for file in files if _is_image(file.path)]
     if not images:
         raise BadInput(f"data.path: {root} holds no image ({len(files)} files, none ends in {', '.join(ENDINGS)})")
-    split = [tuple(file.path.split("/")) for file in images]
+    split = [tuple(_shown(file.path).split("/")) for file in images]
     inner = _inner(split)
     notes = [f"everything stands in {'/'.join(inner)}/"] if inner else []
     items, kept, aside = [], [], Counter[str]()
@@ -57,16 +57,21 @@ def folder(*, path: str = "") -> Listing:
             aside[f"{parts[0]}/" if len(parts) > 1 else parts[0]] += 1
             continue
         part: Literal["train", "test"] | None = ("test" if parts[0] == "test" else "train") if parted else None
-        items.append(Item(file.path, _class(parts[1:] if parted else parts), part))
+        items.append(Item("/".join(whole), _class(parts[1:] if parted else parts), part))
         kept.append(file)
     if aside:
         counts = some(f"{name} ({count} images)" for name, count in aside.items())
         notes.append(f"left aside, neither in train/ nor in test/: {counts}")
-    endings = Counter(PurePosixPath(f.path).suffix or "no ending" for f in files if not _is_image(f.path))
+    endings = Counter(PurePosixPath(_shown(f.path)).suffix or "no ending" for f in files if not _is_image(f.path))
     if endings:
         notes.append(f"other files left aside: {some(f'{n} × {ending}' for ending, n in endings.most_common())}")
     paths = [file.path for file in kept]
     return Listing(items, lambda number: read(paths[number]), fingerprint(stamp, kept), tuple(notes))
+
+
+def _shown(name: str) -> str:
+    """Return a name that any file can hold: bytes that are no UTF-8 text, as old archives have them, as escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _is_image(path: str) -> bool:

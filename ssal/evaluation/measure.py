@@ -41,7 +41,7 @@ def measure(
     references: Sequence[str],
     folder: Path,
 ) -> None:
-    """Write `metrics.json` of a round that trained a learner; references see the same labels as raw pixels."""
+    """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs."""
     if learner is None:
         return
     record = learner.record

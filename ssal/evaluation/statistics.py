@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,23 @@ def paired_differences(baseline: Scores, treatment: Scores) -> dict[int, dict[in
     for seed, labels in sorted(set(baseline) & set(treatment), key=lambda key: (key[1], key[0])):
         differences.setdefault(labels, {})[seed] = treatment[seed, labels] - baseline[seed, labels]
     return differences
+
+
+def comparable(results: Collection[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Return the label counts and the seeds, both rising, of which every one has a result with every other.
+
+    `results` holds (seed, labels). A mean over them is over the same seeds at every label count. The last label count
+    is the largest that more than half of the seeds have, else the one that most have: seeds that did not get there are
+    left out. So are label counts that a remaining seed lacks, as when only some runs stopped there and were extended.
+    """
+    if not results:
+        return [], []
+    seeds_at: dict[int, set[int]] = {}
+    for seed, labels in results:
+        seeds_at.setdefault(labels, set()).add(seed)
+    half = len({seed for seed, _ in results}) / 2
+    last = max(seeds_at, key=lambda labels: (min(len(seeds_at[labels]), half + 0.5), labels))
+    return sorted(labels for labels, seeds in seeds_at.items() if seeds_at[last] <= seeds), sorted(seeds_at[last])
 
 
 def paired_interval(differences: Iterable[float], level: float = 0.95) -> Interval:

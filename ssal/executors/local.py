@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import queue
-import subprocess
-import sys
+import signal
 import threading
+import time
 from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
+from ssal.executors.process import Died, Process
+
 log = logging.getLogger("ssal")
+
+
+def cores() -> int:
+    """Return how many cores this process may use, which a batch system can make fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # macOS has none
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run(
@@ -23,89 +32,66 @@ def run(
     What a worker says on standard error is logged line by line under the name of its cell.
 
     The state is `done` or the name of the exception. A worker that dies is replaced and its cell tried again; after
-    `tries` deaths the cell's state is `Died` and the others go on. Closing the iterator ends the workers.
+    `tries` deaths the cell's state is `Died` and the others go on. Closing the iterator kills the workers.
     """
-    waiting: queue.Queue[tuple[int, int]] = queue.Queue()
-    ended: queue.Queue[tuple[int, str, Any]] = queue.Queue()
+    # Simple queues: Ctrl-C may raise between any two lines of the other kind and leave it locked for the threads.
+    waiting: SimpleQueue[tuple[int, int]] = SimpleQueue()
+    ended: SimpleQueue[tuple[int, str, Any] | None] = SimpleQueue()
     for index in range(len(cells)):
         waiting.put((index, 1))
-    workers: list[subprocess.Popen[str]] = []
     stopping = threading.Event()
+    refused: list[OSError] = []
 
-    def serve() -> None:
-        worker: subprocess.Popen[str] | None = None
-        current = {"name": ""}
+    def work(process: Process) -> None:
         while not stopping.is_set():
+            index, attempt = waiting.get_nowait()
             try:
-                index, attempt = waiting.get_nowait()
-            except queue.Empty:
-                break
-            if worker is None:
-                worker = _spawn(function, jobs)
-                workers.append(worker)
-                if stopping.is_set():  # after it joined the list: one of the two sees the other
-                    worker.terminate()
-                threading.Thread(target=_relay, args=(worker, current), daemon=True).start()
-            current["name"] = names[index]
-            line = _exchange(worker, json.dumps(cells[index]))
-            if line:
-                answer = json.loads(line)
-                ended.put((index, answer["state"], answer["value"]))
-                continue
-            code = worker.wait()
-            worker = None
-            if stopping.is_set():
-                break
-            if attempt < tries:
-                log.warning("a worker died with code %s; its cell is tried again", code)
-                waiting.put((index, attempt + 1))
-            else:
-                ended.put((index, "Died", f"its process died {tries} times, last with code {code}"))
-        if worker is not None and worker.stdin:
-            worker.stdin.close()
-            worker.wait()
+                process.start()
+            except OSError as error:  # no memory or no files for one more: the cell is for those that run
+                waiting.put((index, attempt))
+                refused.append(error)
+                log.warning("a worker cannot be started: %s", error)
+                return
+            try:
+                ended.put((index, *process.ask(names[index], cells[index])))
+            except Exception as error:  # of any kind: the cell must end with a state
+                process.end()
+                reason = str(error) if isinstance(error, Died) else f"with {error!r}"
+                if stopping.is_set():
+                    return
+                if attempt < tries:
+                    log.warning("%s is tried again, its process died %s", names[index], reason)
+                    waiting.put((index, attempt + 1))
+                else:
+                    ended.put((index, "Died", f"its process died {tries} times, last {reason}"))
 
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(jobs, len(cells)))]
-    for thread in threads:
-        thread.start()
+    def serve(process: Process) -> None:
+        # A terminal's Ctrl-C reaches every process, but the parent ends its workers; they are born deaf to it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with closing(process), suppress(Empty):
+                work(process)
+        finally:
+            ended.put(None)
+
+    count = min(jobs, len(cells))
+    processes = [Process(function, threads=max(1, cores() // jobs)) for _ in range(count)]
+    threads = [threading.Thread(target=serve, args=(process,), daemon=True) for process in processes]
     try:
-        for _ in cells:
-            yield ended.get()
+        for thread in threads:
+            thread.start()
+        left = set(range(len(cells)))
+        for _ in threads:
+            for end in iter(ended.get, None):
+                left.discard(end[0])
+                yield end
+        for index in sorted(left):
+            yield index, "Died", "no worker is left" + "".join(f": {error}" for error in refused[-1:])
     finally:
         stopping.set()
-        for process in workers:
-            if process.poll() is None:
-                process.terminate()
+        for process in processes:
+            process.stop()
+        patience = time.monotonic() + 5
         for thread in threads:
-            thread.join(timeout=30)
-
-
-def _spawn(function: str, jobs: int) -> subprocess.Popen[str]:
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    return subprocess.Popen(
-        [sys.executable, "-m", "ssal.executors.worker", function],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-
-
-def _relay(worker: subprocess.Popen[str], current: dict[str, str]) -> None:
-    """Log what a worker says, which it does only at the level that was asked for, under the name of its cell."""
-    assert worker.stderr
-    for line in worker.stderr:
-        log.log(max(logging.INFO, log.getEffectiveLevel()), "%s: %s", current["name"], line.rstrip())
-
-
-def _exchange(worker: subprocess.Popen[str], line: str) -> str:
-    """Send one line, return the answer; an empty string where the worker died."""
-    assert worker.stdin and worker.stdout
-    try:
-        worker.stdin.write(line + "\n")
-        worker.stdin.flush()
-    except BrokenPipeError:
-        return ""
-    return worker.stdout.readline()
+            if thread.is_alive():
+                thread.join(max(0.0, patience - time.monotonic()))

@@ -9,17 +9,22 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from importlib import import_module
+
+from ssal.errors import told
 
 
 def main() -> None:
     """Serve `module:function` (first argument) until standard input ends, which is when the parent is gone too."""
     # Ctrl-C reaches every process of a terminal, but it is the parent who ends its workers, at once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the parent until it is ignored
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     # Whatever a library prints, in Python or below it, must not end up among the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr  # which writes every line at once, so that none is lost when this process leaves
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("ssal").setLevel(int(os.environ.get("SSAL_LOG_LEVEL", logging.INFO)))
     cells: queue.Queue[str] = queue.Queue()
@@ -29,11 +34,12 @@ def main() -> None:
     while True:
         line = cells.get()
         try:
-            answer: dict[str, object] = {"state": "done", "value": function(**json.loads(line))}
-        except Exception as error:
+            answer = json.dumps({"state": "done", "value": function(**json.loads(line))})
+        except BaseException as error:  # a cell that calls sys.exit ends like any other
             logging.getLogger("ssal").debug("cell failed", exc_info=True)
-            answer = {"state": type(error).__name__, "value": str(error)}
-        answers.write(json.dumps(answer) + "\n")
+            answer = json.dumps({"state": type(error).__name__, "value": told(error)})
+        # A signal may end this process in the middle of the line; the parent takes half a line for none.
+        answers.write(answer + "\n")
         answers.flush()
 
 
@@ -45,4 +51,9 @@ def _read(cells: queue.Queue[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)  # an orderly end would wait for threads of libraries and fail over the one that reads

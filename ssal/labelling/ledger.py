@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ssal.artefacts import disk_errors
+from ssal.artefacts import make_folder
 from ssal.errors import BadInput
 
 GIVEN = "given"
@@ -52,8 +53,8 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`, or start one."""
         self.path = path
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self.end: int | None = None
+        make_folder(path.parent)
         with self._open() as connection:
             connection.executescript(_SCHEMA)
 
@@ -67,11 +68,23 @@ class Ledger:
                 yield connection
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
+        except sqlite3.OperationalError as error:
             raise BadInput(
                 f"{self.path}: {error}; labels that were written before are unchanged, nothing new was written. "
                 "Free some space, or see to the file's permissions, and run the same command again"
             ) from error
+
+        except sqlite3.DatabaseError as error:
+            raise BadInput(
+                f"{self.path}: {error}; the file is damaged, and nothing was written. Put a copy of it back, or move "
+                f"{self.path.parent} away and start again"
+            ) from error
+
+    def before(self, round_number: int) -> Ledger:
+        """Return the same ledger as it stood when `round_number` began: without the answers of that round and later."""
+        view = copy(self)
+        view.end = round_number if self.end is None else min(round_number, self.end)
+        return view
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write one round's labels in one transaction. Raises BadInput where an image has a label already."""
@@ -99,7 +112,8 @@ class Ledger:
         """Return every entry in the order it was written."""
         with self._open() as connection:
             rows = connection.execute("SELECT id, label, who, round, strategy, score, at FROM labels ORDER BY position")
-            return [Entry(*row) for row in rows]
+            entries = [Entry(*row) for row in rows]
+        return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
     def labels(self) -> dict[str, str]:
         """Return class name by image id, in the order the labels came."""

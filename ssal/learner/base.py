@@ -59,9 +59,13 @@ class Learner(pl.LightningModule):
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.network = Network(encoder, classes, dropout)
         self.average_decay = short_schedule_decay(average_decay, steps)
+        # BatchNorm forgets as fast as the weights' average does, as published (0.999 for both), but a decay below 0.9
+        # counts as 0.9, PyTorch's momentum of 0.1: without averaging, the last batch alone would be its statistics.
+        # The schedule still shortens that: momentum 0.1 for 10 steps would leave a third of the initial statistics.
+        momentum = 1 - short_schedule_decay(max(average_decay, 0.9), steps)
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 1 - self.average_decay
+                module.momentum = momentum
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.names: tuple[int | str, ...] = ()
 

@@ -23,6 +23,9 @@ from ssal.streams import stream
 
 log = logging.getLogger("ssal")
 HERE = Path(__file__).parent
+CODE = ("base.py", "schedules.py", "train.py", "trained.py")
+"""What every learner depends on beside its own file."""
+WEIGHTS = "learner.safetensors"
 
 
 def train(
@@ -57,7 +60,7 @@ def train(
         "round": round_number,
         "precision": trainer.get("precision"),
         "compile": trainer.get("compile", False),
-        "source": source_fingerprint(filed.file, *(HERE / name for name in ("base.py", "schedules.py")), *SHARED_FILES),
+        "source": source_fingerprint(filed.file, *(HERE / name for name in CODE), *SHARED_FILES),
     }
     folder = checkpoints / "learners" / fingerprint(facts)
     seen = encoder.embedded(images) if filed.traits.get("frozen") else images
@@ -81,10 +84,10 @@ def train(
             trainer,
         )
         seconds = time.perf_counter() - began
-        write_tensors(folder / "learner.safetensors", learner.average.state_dict())
+        write_tensors(folder / WEIGHTS, learner.average.state_dict())
         record = {name: value for name, value in facts.items() if name != "labels"}
         return {**record, "labels": len(rows), "train_seconds": seconds, "loss": curve}
 
-    once(folder, make)
-    learner.average.load_state_dict(read_tensors(folder / "learner.safetensors"))
+    once(folder, make, WEIGHTS)
+    learner.average.load_state_dict(read_tensors(folder / WEIGHTS))
     return Trained(learner, seen, folder, trainer)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from lightly.utils.lars import LARS
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from ssal.data.views import Views
@@ -15,6 +17,18 @@ from ssal.errors import BadInput
 from ssal.streams import stream
 
 Optimiser = Literal["sgd", "lars"]
+NO_DECAY = "LARS scales only what decays; type 1.0e-6 or more, or optimiser=sgd"
+
+
+def _fits_optimiser(weight_decay: float, options: ValidationInfo) -> float:
+    """Return the option unless it is 0 under LARS, which would be plain SGD at LARS's large rate."""
+    if options.data.get("optimiser") == "lars" and not weight_decay:
+        raise PydanticCustomError("no_decay", NO_DECAY)
+    return weight_decay
+
+
+WeightDecay = Annotated[float, Field(ge=0), AfterValidator(_fits_optimiser)]
+"""Type of the option in a method's signature, where it stands after `optimiser`: checks see what is before them."""
 
 
 def warm_cosine(step: int, steps: int, warm_up: int) -> float:
@@ -50,7 +64,7 @@ class Pretext(pl.LightningModule):
         """`learning_rate` is per 256 images of a batch; `warm_up` is a share of the steps."""
         super().__init__()
         if optimiser == "lars" and not weight_decay:
-            raise BadInput("pretext.weight_decay: LARS scales only what decays; type 1.0e-6 or more, or optimiser=sgd")
+            raise BadInput(f"pretext.weight_decay: {NO_DECAY}")  # for callers without a recipe
         self.backbone, self.views, self.steps, self.batch_size = backbone, views, steps, batch_size
         self.optimiser, self.weight_decay, self.warm_up = optimiser, weight_decay, warm_up
         self.learning_rate = learning_rate * batch_size / 256

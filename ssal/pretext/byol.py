@@ -14,8 +14,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.pretext.base import Optimiser, Pretext
+from ssal.pretext.base import Optimiser, Pretext, WeightDecay
 from ssal.registry import pretext
+
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def target_decay(base: float, progress: float) -> float:
@@ -47,12 +49,12 @@ class BYOL(Pretext):
         target_decay_base: Annotated[float, Field(ge=0, lt=1)] = 0.97,
         optimiser: Optimiser = "lars",
         learning_rate: Annotated[float, Field(gt=0)] = 0.45,
-        weight_decay: Annotated[float, Field(ge=0)] = 1e-6,
+        weight_decay: WeightDecay = 1e-6,
         warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1,
         strength: Annotated[float, Field(ge=0, le=1)] = 0.5,
         min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08,
-        blur: tuple[float, float] = (0.0, 0.0),
-        solarise: tuple[float, float] = (0.0, 0.0),
+        blur: tuple[Probability, Probability] = (0.0, 0.0),
+        solarise: tuple[Probability, Probability] = (0.0, 0.0),
         steps: int,
     ) -> None:
         """Take the recipe's options; `max_steps` caps the epochs; blur and solarise are probabilities per view."""

@@ -17,15 +17,15 @@ from ssal.data import batches
 from ssal.data.images import Images, ImageSet
 from ssal.data.views import Views
 
+DATA_FILES = ("affine", "augment", "batches", "decode", "images", "lazy", "randaugment", "tones", "views")
 SHARED_FILES = [
-    Path(__file__).parents[1] / name
-    for name in (
-        "backbones.py",
-        "loop.py",
-        *(f"data/{name}.py" for name in ("affine", "augment", "batches", "randaugment", "tones", "views")),
-    )
+    Path(__file__),
+    *(Path(__file__).parents[1] / name for name in ("backbones.py", "loop.py", "streams.py")),
+    *(Path(__file__).parents[1] / "data" / f"{name}.py" for name in DATA_FILES),
 ]
 """What every training depends on beside its own file: a change here makes fingerprints new."""
+
+WEIGHTS = "encoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,22 @@ class Encoder:
     ready: bool
     """Whether it has learned anything: from a pretext, or from `backbone.weights`."""
     trainer: dict[str, Any]
+    trained: bool
+    """Whether a pretext trains it, into `folder`; otherwise it is the backbone as it starts."""
     facts: dict[str, Any]
     """What the fingerprint follows from."""
 
     def build(self) -> nn.Module:
-        """Return a fresh backbone with the encoder's weights, on the CPU."""
+        """Return a fresh backbone with the encoder's weights, on the CPU. Raises BadInput where they are gone."""
         network = backbones.build(self.shape, **self.backbone, seed=self.seed)
-        if (self.folder / "encoder.safetensors").exists():
-            network.load_state_dict(read_tensors(self.folder / "encoder.safetensors"))
+        if self.trained:
+            network.load_state_dict(read_tensors(self.folder / WEIGHTS))
         return network
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """What the stage wrote down: seconds, loss curve, spread of the projections."""
-        path = self.folder / "record.json"
-        return read_json(path) if path.exists() else {"seconds": 0.0}
+        return read_json(self.folder / "record.json") if self.trained else {"seconds": 0.0}
 
     def features(self, images: Images) -> dict[str, Tensor]:
         """Return `pool` (n,D) and `test` (m,D) features of the deterministic view, rows in id order."""
@@ -74,7 +75,7 @@ class Encoder:
             write_tensors(folder / "features.safetensors", parts)
             return {"images": sum(map(len, parts.values()))}
 
-        return read_tensors(once(folder, make) / "features.safetensors")
+        return read_tensors(once(folder, make, "features.safetensors") / "features.safetensors")
 
     def embedded(self, images: Images) -> Images:
         """Return `images` with every image replaced by its features: what frozen learners train on."""

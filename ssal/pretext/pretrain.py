@@ -14,7 +14,7 @@ from ssal.artefacts import file_fingerprint, fingerprint, once, source_fingerpri
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.views import Views
-from ssal.pretext.encoder import SHARED_FILES, Encoder
+from ssal.pretext.encoder import SHARED_FILES, WEIGHTS, Encoder
 from ssal.streams import stream
 
 log = logging.getLogger("ssal")
@@ -23,9 +23,9 @@ log = logging.getLogger("ssal")
 def encoder_of(
     images: Images,
     checkpoints: Path,
+    *,
     seed: int,
     trainer: dict[str, Any],
-    *,
     method: str,
     options: dict[str, Any],
     backbone: dict[str, Any],
@@ -34,7 +34,7 @@ def encoder_of(
     weights = backbone.get("weights")
     sources = list(SHARED_FILES)
     if method != "none":
-        sources += [registry.find("pretext", method).file, Path(__file__).with_name("base.py")]
+        sources += [registry.find("pretext", method).file, Path(__file__).with_name("base.py"), Path(__file__)]
     facts = {
         "method": method,
         "options": options,
@@ -42,6 +42,7 @@ def encoder_of(
         "seed": seed,
         "images": images.fingerprint,
         "flip": images.flip,
+        "normalisation": [images.mean.tolist(), images.std.tolist()] if len(images.pool.shape) == 3 else None,
         "precision": trainer.get("precision"),
         "compile": trainer.get("compile", False),
         "source": source_fingerprint(*sources),
@@ -49,7 +50,8 @@ def encoder_of(
     }
     name = fingerprint(facts)
     ready = method != "none" or bool(weights) or len(images.pool.shape) == 1
-    return Encoder(checkpoints / "encoders" / name, name, images.pool.shape, backbone, seed, ready, trainer, facts)
+    folder, trained = checkpoints / "encoders" / name, method != "none"
+    return Encoder(folder, name, images.pool.shape, backbone, seed, ready, trainer, trained, facts)
 
 
 def steps_of(options: dict[str, Any], pool_size: int) -> int:
@@ -61,15 +63,17 @@ def steps_of(options: dict[str, Any], pool_size: int) -> int:
 def pretrain(
     images: Images,
     checkpoints: Path,
+    *,
     seed: int,
     trainer: dict[str, Any],
-    *,
     method: str,
     options: dict[str, Any],
     backbone: dict[str, Any],
 ) -> Encoder:
     """Return the encoder that `method` trains on the images of the pool; `none` gives the backbone as it starts."""
-    encoder = encoder_of(images, checkpoints, seed, trainer, method=method, options=options, backbone=backbone)
+    encoder = encoder_of(
+        images, checkpoints, seed=seed, trainer=trainer, method=method, options=options, backbone=backbone
+    )
     if method == "none":
         return encoder
 
@@ -90,9 +94,9 @@ def pretrain(
         spread = float(module.spread)
         if spread < 0.1:
             log.warning("%s: the projections have collapsed (spread %.3f of 1): a poor encoder", method, spread)
-        write_tensors(folder / "encoder.safetensors", network.state_dict())
+        write_tensors(folder / WEIGHTS, network.state_dict())
         seconds = time.perf_counter() - began
         return {**encoder.facts, "steps": steps, "seconds": seconds, "spread": spread, "loss": curve}
 
-    once(encoder.folder, make)
+    once(encoder.folder, make, WEIGHTS)
     return encoder

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.pretext.base import Optimiser, Pretext
+from ssal.pretext.base import Optimiser, Pretext, WeightDecay
 from ssal.registry import pretext
 
 
@@ -37,7 +37,7 @@ class SimCLR(Pretext):
         projection: Annotated[int, Field(gt=0)] = 128,
         optimiser: Optimiser = "lars",
         learning_rate: Annotated[float, Field(gt=0)] = 1.0,
-        weight_decay: Annotated[float, Field(ge=0)] = 1e-4,
+        weight_decay: WeightDecay = 1e-4,
         warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.01,
         strength: Annotated[float, Field(ge=0, le=1)] = 0.5,
         min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08,

@@ -15,8 +15,18 @@ EXTENSIONS = {
     "trainer.checkpoint_seconds",
     "data.workers",
     "data.resident_limit_gib",
+    "data.path",
+    "data.root",
+    "data.manifest",
+    "data.download",
+    "data.classes",
+    "acquisition.budget",
+    "evaluation.references",
 }
-"""Keys that may change in a run that has begun: no finished stage depends on them."""
+"""Keys that may change in a run that has begun: no training and no choice depends on them.
+
+What lies at a path, the classes and the budget are compared for what they mean, in ssal/claim.py.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,33 @@ class Arm:
     trainer: dict[str, Any]
     record: dict[str, Any]
 
-    def rounds(self) -> list[int]:
-        """Return how many labels have been bought when each learner trains, the last one with all of them."""
-        return [*range(self.first_size, self.budget, self.query_size), self.budget]
+    def rounds(self, given: int = 0) -> list[int]:
+        """Return how many labels have been bought when each learner trains, the last one with all of them.
+
+        A project that starts with `given` labels has its first learner before it buys any.
+        """
+        return [*range(0 if given else self.first_size, self.budget, self.query_size), self.budget]
+
+    def encoder(self, seed: int) -> dict[str, Any]:
+        """Return what the pretext stage is told for a run with `seed`."""
+        return {
+            "seed": self.encoder_seed(seed),
+            "trainer": self.trainer,
+            "method": self.pretext_method,
+            "options": self.pretext,
+            "backbone": self.backbone,
+        }
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that the arm's keys name and whose content it depends on, by key."""
+        files = {"backbone.weights": Path(self.backbone["weights"])} if self.backbone["weights"] else {}
+        named = {"strategy": (self.strategy, self.options), "first_round": (self.first_round, self.first_options)}
+        for key, (name, options) in named.items():
+            wrapper = registry.find("strategy", name).children
+            for one in (name, *(options[wrapper] if wrapper else ())):
+                if ".py:" in one:
+                    files[f"acquisition.{key} ({Path(one).name})"] = Path(one.rpartition(":")[0])
+        return files
 
     def encoder_seed(self, seed: int) -> int:
         """Return the seed of the encoder that a run with `seed` uses: its own, or one of those that all runs share."""
@@ -83,16 +117,8 @@ class Recipe:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return the keys in which two resolved arms differ and a run that has begun may not.
-
-    A larger budget and the keys in EXTENSIONS only extend a run and are left out.
-    """
-    found = []
-    for path, before, after in _leaves(old, new):
-        grown = path == "acquisition.budget" and before is not None and after is not None and after > before
-        if before != after and not grown and path not in EXTENSIONS:
-            found.append(path)
-    return found
+    """Return the keys outside EXTENSIONS in which two resolved arms differ."""
+    return [path for path, before, after in _leaves(old, new) if before != after and path not in EXTENSIONS]
 
 
 def _leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ssal.artefacts import fingerprint, write_text
 from ssal.errors import listing
-from ssal.evaluation.results import SECONDS, Line, Row, arms_in, budgets_in, lines, percent
-from ssal.evaluation.verdict import INTERVALS_FROM, points
+from ssal.evaluation.results import SECONDS, Line, Row, arms_in, budgets_in, left_out, lines, percent, seeds_in
+from ssal.evaluation.sentences import INTERVALS_FROM, points
 from ssal.report.curves import COLOURS, beyond, difference_curve, learning_curves
 
 SMALLEST, LARGEST = 48, 96
@@ -60,7 +60,11 @@ def write_report(
     facts = [
         f"{len(arms)} arm{'s' * (len(arms) != 1)}",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
-        f"{budgets[0]} to {budgets[-1]} labels" if budgets else "no finished round yet",
+        f"{budgets[0]} to {budgets[-1]} labels"
+        if budgets
+        else "no test accuracy"
+        if results
+        else "no finished round yet",
     ]
     page = _template().render(
         name=str(recipe_resolved.get("name", "comparison")),
@@ -70,6 +74,8 @@ def write_report(
         found=found,
         budgets=budgets,
         references=any(line.reference for line in found),
+        unequal=left_out(results, found),
+        tested=seeds_in(found),
         percent=percent,
         points=points,
         colours=colours,
@@ -129,7 +135,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(Path(__file__).with_name("report.html").read_text())
+    return environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
 
 
 def _colours(arms: Sequence[str], verdict: Mapping[str, Any]) -> dict[str, int]:

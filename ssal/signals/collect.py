@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ssal import loop, registry
-from ssal.artefacts import read_tensors, write_tensors
+from ssal.artefacts import fingerprint, read_tensors, write_tensors
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.errors import BadInput, nearest
@@ -23,6 +23,7 @@ from ssal.pretext.encoder import Encoder
 from ssal.registry import Method
 
 log = logging.getLogger("ssal")
+OUTPUTS = "outputs.safetensors"
 
 
 class OnePass(pl.LightningModule):
@@ -66,9 +67,10 @@ def collect(
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
     Without a learner `features` are the encoder's. `outputs.safetensors` keeps the probabilities of all training
-    images for later rounds; `table.safetensors` is what `choose` reads.
+    images for later rounds; `table_….safetensors` is for a round that is killed before it has chosen.
     """
-    path = folder / "table.safetensors"
+    facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), options)
+    path = folder / f"table_{fingerprint(*facts)}.safetensors"
     if path.exists():
         return read_tensors(path)
     sources, wanted = sources_of(needs), {need.removeprefix("labelled_") for need in needs}
@@ -80,14 +82,10 @@ def collect(
             [(source, options.get(name, {})) for name, source in sources.items() if source.traits["each"] == "batch"],
         )
         everything |= loop.predict(one_pass, batches.in_order(learner.images.pool), learner.trainer)
-        write_tensors(folder / "outputs.safetensors", {"probabilities": everything["probabilities"]})
+        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]})
     elif "features" in wanted:
         everything["features"] = encoder.features(images)["pool"]
-    supplied = {
-        "encoder": encoder,
-        "images": images,
-        "previous": read_tensors(previous) if previous and previous.exists() else {},
-    }
+    supplied = {"encoder": encoder, "images": images, "previous": read_tensors(previous) if previous else {}}
     for name, source in sources.items():
         if source.traits["each"] == "round" and wanted & set(source.provides):
             everything |= source.call(*(supplied[need] for need in source.needs), **options.get(name, {}))
@@ -95,6 +93,12 @@ def collect(
     write_tensors(path, table)
     log.info("signals of %d images: %s", len(images.pool), ", ".join(sorted(everything)) or "none needed")
     return table
+
+
+def forget(folder: Path) -> None:
+    """Remove the tables of a round that has chosen."""
+    for table in folder.glob("table_*.safetensors"):
+        table.unlink()
 
 
 def split(everything: dict[str, Tensor], images: Images, ledger: Ledger) -> dict[str, Tensor]:

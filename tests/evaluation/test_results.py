@@ -27,7 +27,7 @@ def test_results_come_back_as_they_were_written(tmp_path):
 
 def test_the_columns_are_those_people_rely_on(tmp_path):
     write_results(tmp_path / "results.csv", synthetic_results())
-    with (tmp_path / "results.csv").open(newline="") as file:
+    with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         header = next(csv.reader(file))
     assert header[:19] == [
         "arm",
@@ -71,8 +71,8 @@ def test_rows_may_lack_values(tmp_path):
 
 def test_a_word_where_a_number_belongs_is_named(tmp_path):
     write_results(tmp_path / "results.csv", synthetic_results(seeds=1))
-    text = (tmp_path / "results.csv").read_text()
-    (tmp_path / "results.csv").write_text(text.replace(",9.5,", ",soon,"))
+    text = (tmp_path / "results.csv").read_text(encoding="utf-8")
+    (tmp_path / "results.csv").write_text(text.replace(",9.5,", ",soon,"), encoding="utf-8")
     with pytest.raises(BadInput, match="results.csv: expected numbers.*soon"):
         read_results(tmp_path / "results.csv")
 
@@ -101,12 +101,12 @@ def test_cells_are_mean_and_sample_sd_whatever_the_row_order():
 def test_references_on_the_same_labels_become_one_row():
     found = [line for line in lines(synthetic_results()) if line.reference]
     assert [line.arms for line in found] == [("supervised", "ssl_only"), ("ssl_and_al",)]
-    assert found[0].title == "svm on pixels (labels of supervised, ssl_only)"
+    assert found[0].title == "svm on raw inputs (labels of supervised, ssl_only)"
 
 
 def test_the_table_prints_every_arm_its_references_and_the_seeds():
     text = printed(synthetic_results())
-    for word in ("supervised", "ssl_only", "ssl_and_al", "pixels (labels of ssl_and_al)", "20 labels", "3 seeds"):
+    for word in ("supervised", "ssl_only", "ssl_and_al", "raw inputs (labels of ssl_and_al)", "20 labels", "3 seeds"):
         assert word in text
     first = scores(synthetic_results(), "ssl_only")
     assert f"{100 * sum(first[s, 100] for s in range(3)) / 3:.1f} ±" in text

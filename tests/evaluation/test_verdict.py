@@ -8,8 +8,9 @@ import pytest
 from synthetic_results import synthetic_results
 
 from ssal.evaluation.results import scores
+from ssal.evaluation.sentences import interval, points
 from ssal.evaluation.statistics import aubc, paired_interval
-from ssal.evaluation.verdict import interval, points, verdict
+from ssal.evaluation.verdict import verdict
 
 
 def judged(seeds: int, gain: float, noise: float = 0.012, **options):
@@ -131,7 +132,7 @@ def test_other_arms_and_references_are_named_at_the_last_label_count():
         re.match(r"At 100 labels ssl_only is [\d.]+ points above supervised \(95 % interval .*3 seeds\)", s)
         for s in others
     )
-    assert any("ssl_and_al is" in s and "svm on pixels with the same labels" in s for s in others)
+    assert any("ssl_and_al is" in s and "svm on raw inputs with the same labels" in s for s in others)
 
 
 def test_seeds_that_share_encoders_are_not_counted_as_independent():

@@ -10,92 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from worker_processes import Runner, alive, wait_until, workers
 
 from ssal.executors import local
-
-CELLS = """
-import os, signal, subprocess, sys, time
-from pathlib import Path
-print("said while importing")
-os.write(1, b"said below Python while importing\\n")
-
-class Peculiar(Exception):
-    pass
-
-def add(a, b):
-    return a + b
-
-def where(folder, number):
-    time.sleep(0.2)
-    return os.getpid()
-
-def noise(number):
-    print("to standard output", number)
-    os.write(1, b'{"state": "done", "value": "forged"}\\n')
-    subprocess.run(["echo", "from a child"], check=True)
-    print("to standard error", number, file=sys.stderr)
-    return number
-
-def fails(number):
-    if number == 1:
-        raise Peculiar("number one, \\"quoted\\"\\nover two lines")
-    return number
-
-def dies(folder, number, deaths):
-    mark = Path(folder) / f"tries_{number}"
-    tries = len(mark.read_text()) if mark.exists() else 0
-    mark.write_text("x" * (tries + 1))
-    if tries < deaths:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return tries + 1
-
-def long(folder, number):
-    if number:
-        (Path(folder) / f"pid_{os.getpid()}").touch()
-        time.sleep(60)
-    return number
-"""
-
-Runner = Callable[..., list[tuple[int, str, Any]]]
-
-
-@pytest.fixture
-def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    (tmp_path / "cells_of_a_test.py").write_text(CELLS)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-
-    def run(function: str, keywords: list[dict[str, Any]], jobs: int = 2) -> list[tuple[int, str, Any]]:
-        names = [f"cell {number}" for number in range(len(keywords))]
-        return sorted(local.run(f"cells_of_a_test:{function}", keywords, names, jobs))
-
-    return run
-
-
-def alive(folder: Path) -> list[int]:
-    """Return which processes that left their id in `folder` still run."""
-    pids = [int(path.name.removeprefix("pid_")) for path in folder.glob("pid_*")]
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and "Z" not in state(pid)]
-
-
-def state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_every_cell_is_answered_once(cells: Runner) -> None:
@@ -110,7 +31,9 @@ def test_workers_are_other_processes_and_are_used_again(cells: Runner, tmp_path:
 
 def test_a_cell_that_raises_is_told_and_the_others_go_on(cells: Runner) -> None:
     ended = cells("fails", [{"number": n} for n in range(3)], 1)
-    assert ended == [(0, "done", 0), (1, "Peculiar", 'number one, "quoted"\nover two lines'), (2, "done", 2)]
+    text = ended[1][2]
+    assert ended == [(0, "done", 0), (1, "Peculiar", text), (2, "done", 2)]
+    assert text.startswith('number one, "quoted"\nover two lines (') and text.endswith(", in fails)"), "with its line"
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_cell_tried_again(
@@ -118,7 +41,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_cell_tried_again(
 ) -> None:
     keywords = [{"folder": str(tmp_path), "number": n, "deaths": int(n == 1)} for n in range(4)]
     assert cells("dies", keywords) == [(0, "done", 1), (1, "done", 2), (2, "done", 1), (3, "done", 1)]
-    assert "died with code -9; its cell is tried again" in caplog.text
+    assert "is tried again, its process died with code -9" in caplog.text
 
 
 def test_a_cell_that_kills_every_worker_is_given_up_and_the_others_go_on(cells: Runner, tmp_path: Path) -> None:
@@ -206,8 +129,8 @@ def test_two_jobs_give_what_one_gives_though_a_worker_is_killed(
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE)
     recipe = load(path)
-    alone, failed = run_all(recipe, [], tmp_path / "one", jobs=1)
-    assert not failed
+    alone = run_all(recipe, [], tmp_path / "one", jobs=1)
+    assert not alone.failed
     caplog.set_level(logging.INFO, "ssal")
 
     killed = []
@@ -215,49 +138,28 @@ def test_two_jobs_give_what_one_gives_though_a_worker_is_killed(
     def kill_one() -> None:
         ledger = tmp_path / "two/tiny/main/seed_1/ledger.sqlite"
         if wait_until(lambda: ledger.exists(), 120):
-            pids = [pid for pid in children() if "ssal.executors.worker" in command(pid)]
-            holder = [pid for pid in pids if holds(pid, ledger.with_name(".lock"))]
+            holder = [pid for pid in workers() if holds(pid, ledger.with_name(".lock"))]
             for pid in holder[:1]:
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 
-    thread = threading.Thread(target=kill_one)
+    thread = threading.Thread(target=kill_one, daemon=True)
     thread.start()
-    together, failed = run_all(recipe, [], tmp_path / "two", jobs=2)
+    together = run_all(recipe, [], tmp_path / "two", jobs=2)
     thread.join()
-    assert killed and not failed
-    assert "died with code -9; its cell is tried again" in caplog.text
+    assert killed and not together.failed
+    assert "is tried again, its process died with code -9" in caplog.text
 
     def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{key: value for key, value in row.items() if not key.endswith("_seconds")} for row in rows]
 
-    assert plain(together) == plain(alone) and len(alone) == 6
+    assert plain(together.rows) == plain(alone.rows) and len(alone.rows) == 6
     for seed in (0, 1):
         chosen = [
             [p.read_text() for p in sorted((tmp_path / where / f"tiny/main/seed_{seed}").glob("round_*/chosen.csv"))]
             for where in ("one", "two")
         ]
         assert chosen[0] == chosen[1] and len(chosen[0]) == 3
-
-
-def children() -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == os.getpid():
-                found.append(int(entry.name))
-    return found
-
-
-def command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
 
 
 def holds(pid: int, path: Path) -> bool:

@@ -58,6 +58,27 @@ def test_short_schedules_scale_the_average() -> None:
     assert short_schedule_decay(0.999, 5) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("average_decay", "steps", "momentum"),
+    [
+        (0.999, 2**20, 0.001),  # as published
+        (0.999, 400, 0.025),  # the quickstart's schedule
+        (0.999, 20, 0.5),  # less would leave the initial statistics in
+        (0.95, 2**20, 0.05),
+        (0.5, 2**20, 0.1),
+        (0.0, 2**20, 0.1),  # not the last batch alone
+        (0.0, 20, 0.5),
+    ],
+)
+def test_batchnorm_forgets_as_fast_as_the_average_but_not_every_batch(
+    average_decay: float, steps: int, momentum: float
+) -> None:
+    learner = make("supervised", tiny_images()[0], {"average_decay": average_decay, "steps": steps})
+    for network in (learner.network, learner.average):
+        found = [part.momentum for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+        assert found == pytest.approx([momentum] * len(found)) and found
+
+
 def test_average_of_constant_weights_is_the_weights_and_buffers_are_copied() -> None:
     online, average = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
     average.load_state_dict(online.state_dict())

@@ -76,7 +76,13 @@ def first_images(images: Images, count: int) -> Images:
 def trained(name: str, images: Images, checkpoints: Path, seed: int = 0, **wanted: Any) -> Encoder:
     trainer = {**TRAINER, **({"checkpoint_seconds": 0.0} if wanted.pop("often", False) else {})}
     return pretrain(
-        images, checkpoints, seed, trainer, method=name, options=options_of(name, **wanted), backbone=BACKBONE
+        images,
+        checkpoints,
+        seed=seed,
+        trainer=trainer,
+        method=name,
+        options=options_of(name, **wanted),
+        backbone=BACKBONE,
     )
 
 
@@ -271,7 +277,7 @@ def neighbour_accuracy(encoder: Encoder, images: Images, labelled: int = 50, nei
 def test_a_short_training_beats_random_weights(name: str, digits: Images, tmp_path: Path) -> None:
     """Features of four epochs on digits group the classes better than those of the same network untrained."""
     encoder = trained(name, digits, tmp_path, epochs=4)
-    untrained = pretrain(digits, tmp_path, 0, TRAINER, method="none", options={}, backbone=BACKBONE)
+    untrained = pretrain(digits, tmp_path, seed=0, trainer=TRAINER, method="none", options={}, backbone=BACKBONE)
     after, before = neighbour_accuracy(encoder, digits), neighbour_accuracy(untrained, digits)
     print(f"{name}: accuracy of neighbours {before:.3f} untrained, {after:.3f} trained")
     assert after > before + 0.05
@@ -379,7 +385,7 @@ def test_ready_weights_take_the_place_of_a_pretext(network: str, few: Images, tm
 
     def ready() -> Encoder:
         backbone = {"name": network, "weights": str(path)}
-        return pretrain(few, tmp_path, 0, TRAINER, method="none", options={}, backbone=backbone)
+        return pretrain(few, tmp_path, seed=0, trainer=TRAINER, method="none", options={}, backbone=backbone)
 
     encoder = ready()
     assert encoder.ready
@@ -394,7 +400,7 @@ def test_ready_weights_take_the_place_of_a_pretext(network: str, few: Images, tm
 def test_a_trained_encoder_serves_as_a_file_of_weights(few: Images, tmp_path: Path) -> None:
     first = trained("simclr", few, tmp_path, epochs=1)
     weights = {"name": "wrn_10_1", "weights": str(first.folder / "encoder.safetensors")}
-    again = pretrain(few, tmp_path, 3, TRAINER, method="none", options={}, backbone=weights)
+    again = pretrain(few, tmp_path, seed=3, trainer=TRAINER, method="none", options={}, backbone=weights)
     assert torch.equal(again.features(few)["pool"], first.features(few)["pool"])
 
 
@@ -403,9 +409,17 @@ def test_weights_of_another_network_are_refused(few: Images, tmp_path: Path) -> 
     write_tensors(path, backbones.build((3, 8, 8), name="wrn_10_2").state_dict())
     weights = {"name": "wrn_10_1", "weights": str(path)}
     with pytest.raises(BadInput, match="backbone.weights: .* does not fit the backbone 'wrn_10_1'; name the network"):
-        encoder_of(few, tmp_path, 0, TRAINER, method="none", options={}, backbone=weights).build()
+        encoder_of(few, tmp_path, seed=0, trainer=TRAINER, method="none", options={}, backbone=weights).build()
     with pytest.raises(BadInput, match="does not fit the backbone"):
-        pretrain(few, tmp_path, 0, TRAINER, method="simclr", options=options_of("simclr", epochs=1), backbone=weights)
+        pretrain(
+            few,
+            tmp_path,
+            seed=0,
+            trainer=TRAINER,
+            method="simclr",
+            options=options_of("simclr", epochs=1),
+            backbone=weights,
+        )
 
 
 def test_lars_without_decay_would_be_plain_sgd_at_a_huge_rate(few: Images) -> None:

@@ -3,23 +3,28 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
+import random
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from synthetic_report import synthetic_report
-from synthetic_results import synthetic_results
+from synthetic_results import EXTENDED, synthetic_results, untested, without
 
 from ssal.evaluation.results import lines
 from ssal.evaluation.verdict import verdict
 from ssal.report.report import PICTURE_BYTES, data_uri, spell
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
+HERE = Path(__file__).parent
 EVIL = '<script>alert("1")</script>'
 
 
@@ -56,7 +61,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> str:
-    return synthetic_report(tmp_path_factory.mktemp("report")).read_text()
+    return synthetic_report(tmp_path_factory.mktemp("report")).read_text(encoding="utf-8")
 
 
 def test_the_verdict_comes_first_and_word_for_word(page):
@@ -138,7 +143,7 @@ def test_names_people_chose_are_text_never_markup(tmp_path):
         class_mix={arm: [{"round": 0, "counts": {EVIL: 3, "&amp;": 1}}]},
         recipe_resolved={"name": EVIL, "seeds": [EVIL]},
         verdict=verdict(results, arm, f"ssl_and_al{EVIL}"),
-    ).read_text()
+    ).read_text(encoding="utf-8")
     assert "<script" not in text.lower() and html.escape(EVIL, quote=False)[:11] in text
     found = Page(text)
     assert found.text.count(EVIL) > 10 and "&amp;" in found.text
@@ -169,23 +174,85 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     ],
 )
 def test_the_band_says_what_it_is(tmp_path, seeds, words):
-    assert words in Page(synthetic_report(tmp_path, seeds=seeds).read_text()).text
+    assert words in Page(synthetic_report(tmp_path, seeds=seeds).read_text(encoding="utf-8")).text
 
 
 def test_an_empty_comparison_still_gives_a_page(tmp_path):
     said = verdict([], "ssl_only", "ssl_and_al")
     path = synthetic_report(tmp_path, results=[], gallery={}, class_mix={}, verdict=said, notes=[])
-    text = Page(path.read_text()).text
+    text = Page(path.read_text(encoding="utf-8")).text
     assert said["sentence"] in text and "no finished round yet" in text
 
 
 def test_one_arm_one_round_and_no_test_set(tmp_path):
     row = {"arm": "only", "seed": 0, "round": 0, "labels": 10, "train_seconds": 2.0}
     said = verdict([row], None, None)
-    text = Page(synthetic_report(tmp_path, results=[row], gallery={}, class_mix={}, verdict=said).read_text()).text
+    text = Page(
+        synthetic_report(tmp_path, results=[row], gallery={}, class_mix={}, verdict=said).read_text(encoding="utf-8")
+    ).text
     assert "names no baseline" in text and "Where the time went" in text
-    tested = Page(synthetic_report(tmp_path, results=[{**row, "accuracy": 0.75}], verdict=said).read_text()).text
+    tested = Page(
+        synthetic_report(tmp_path, results=[{**row, "accuracy": 0.75}], verdict=said).read_text(encoding="utf-8")
+    ).text
     assert "75.0" in tested and "Learning curves" in tested
+
+
+def test_label_counts_that_some_runs_lack_are_on_no_table_and_no_drawing(tmp_path):
+    rows = without(synthetic_results(3, EXTENDED), "ssl_only", (2,), (12,))
+    said = verdict(rows, "ssl_only", "ssl_and_al")
+    text = synthetic_report(tmp_path, results=rows, verdict=said).read_text(encoding="utf-8")
+    assert "those at 12 labels are left out, as not every run has them." in Page(text).text.split("Learning curves")[1]
+    assert not any(re.search(r"% at 12\b|\b12 labels:", label) for label in re.findall(r'aria-label="([^"]+)"', text))
+    assert re.findall(r'<th scope="col">(\d+)(?: labels)?</th>', text.split("Accuracy by labels")[-1])[:3] == [
+        *map(str, (8, 18, 28))
+    ]
+
+
+def test_an_arm_that_lacks_a_seed_is_named_and_counted(tmp_path):
+    rows = without(synthetic_results(3), "supervised", (1,))
+    text = Page(synthetic_report(tmp_path, results=rows).read_text(encoding="utf-8")).text
+    assert text.count("Not all runs have the same results: supervised has no seed 1.") == 2
+    assert "mean ± standard deviation over 2–3 seeds" in text
+
+
+def test_references_are_called_what_they_are_with_pixels_and_with_embeddings(page):
+    text = Page(page).text
+    assert "svm on raw inputs" in text and "on each image as it is given: its pixels, or its embedding" in text
+
+
+def test_whatever_is_missing_there_is_a_page(tmp_path):
+    rows = synthetic_results(3, EXTENDED)
+    for draw in map(random.Random, range(8)):
+        some = draw.sample(rows, draw.randint(1, len(rows)))
+        said = verdict(some, "ssl_only", "ssl_and_al")
+        assert (
+            said["sentence"]
+            in Page(synthetic_report(tmp_path, 1, 0, 1, results=some, verdict=said).read_text("utf-8")).text
+        )
+    text = Page(synthetic_report(tmp_path, results=untested(rows)).read_text(encoding="utf-8")).text
+    assert "no test accuracy" in text and "Learning curves" not in text
+
+
+def test_a_page_is_written_and_results_are_read_where_text_is_not_utf_8(tmp_path):
+    code = f"""
+import locale, pathlib, sys
+sys.path += {[str(folder) for folder in (HERE, HERE.parent)]!r}
+assert "utf" not in locale.getpreferredencoding(False).lower()
+from synthetic_report import synthetic_report, synthetic_results
+from ssal.evaluation.results import read_results, write_results
+folder = pathlib.Path(sys.argv[1])
+rows = [{{**row, "arm": row["arm"] + "\\u00e9"}} for row in synthetic_results(1)]
+write_results(folder / "results.csv", rows)
+assert read_results(folder / "results.csv") == rows
+synthetic_report(folder, 1)
+"""
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=plain, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    here = synthetic_report(tmp_path / "here", 1)
+    assert (tmp_path / "report.html").read_bytes() == here.read_bytes()
 
 
 def test_seconds_are_means_per_seed_and_an_encoder_counts_once(page):
@@ -202,7 +269,9 @@ def test_seconds_are_means_per_seed_and_an_encoder_counts_once(page):
 def test_a_large_gallery_is_cut_to_fit_and_says_so(tmp_path):
     noise = torch.randint(256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     picture = {"id": "0" * 16, "data_uri": data_uri(noise), "label": "cat", "score": 0.5}
-    text = synthetic_report(tmp_path, gallery={"ssl_only": [(turn, [picture] * 100) for turn in range(60)]}).read_text()
+    text = synthetic_report(tmp_path, gallery={"ssl_only": [(turn, [picture] * 100) for turn in range(60)]}).read_text(
+        encoding="utf-8"
+    )
     assert len(text) < PICTURE_BYTES + 500_000
     shown = int(re.findall(r"the first (\d+) of 100", Page(text).text)[0])
     assert text.count("<img") == 60 * shown and shown < 24
@@ -244,8 +313,10 @@ onload = () => {{
 def test_nothing_overflows_in_a_real_browser(tmp_path, width):
     long = "a_rather_long_arm_name_that_somebody_thought_was_needed_" * 2
     results = [{**row, "arm": row["arm"].replace("supervised", long)} for row in synthetic_results(6)]
-    text = synthetic_report(tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al")).read_text()
-    (tmp_path / "wrap.html").write_text(MEASURE.format(width=width, page=html.escape(text)))
+    text = synthetic_report(tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al")).read_text(
+        encoding="utf-8"
+    )
+    (tmp_path / "wrap.html").write_text(MEASURE.format(width=width, page=html.escape(text)), encoding="utf-8")
     dom = subprocess.run(
         [
             BROWSER,

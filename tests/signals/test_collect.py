@@ -60,7 +60,7 @@ def begun(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Round:
     asked = images.pool.ids[3::9]
     ledger.append(Entry(id, images.hidden[id], "oracle", 0, "random") for id in asked)
     backbone = {"name": "wrn_10_1", "weights": None}
-    encoder = pretrain(images, checkpoints, 0, TRAINER, method="none", options={}, backbone=backbone)
+    encoder = pretrain(images, checkpoints, seed=0, trainer=TRAINER, method="none", options={}, backbone=backbone)
     learner = train(
         encoder, images, ledger, 1, checkpoints, 0, TRAINER, method="supervised", options={"steps": 3, "batch_size": 8}
     )

@@ -1,0 +1,297 @@
+"""What may change in a run that has begun, what may not, and what is made again where a file was removed or damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import CommandLine, refused
+from safetensors.torch import load_file, save_file
+from tiny_runs import NAMES, write_pictures
+
+from ssal import backbones
+from ssal.labelling.ledger import Ledger
+
+RECIPE = """\
+name: tiny
+seeds: [0]
+data: {source: folder, path: pictures, size: 8, flip: false}
+backbone: {name: wrn_10_1}
+pretext: {method: none}
+learner: {method: supervised, steps: 4, batch_size: 8}
+acquisition: {strategy: margin, query_size: 6, budget: 12}
+evaluation: {references: [logistic_regression]}
+trainer: {accelerator: cpu}
+"""
+CHECKPOINTS = Path("checkpoints")
+CELL = CHECKPOINTS / "tiny/main/seed_0"
+STRATEGY = """\
+import torch
+
+from ssal.registry import scores
+
+
+@scores
+def mine(*, pool_size):
+    return torch.arange(pool_size).float()
+"""
+
+
+@pytest.fixture
+def ssal(command_line: CommandLine) -> CommandLine:
+    Path("tiny.yaml").write_text(RECIPE)
+    write_pictures(Path("pictures"))
+    return command_line
+
+
+def run(ssal: CommandLine, *overrides: str | Path) -> Any:
+    return ssal("run", "tiny.yaml", *overrides, "--jobs", "1")
+
+
+def state(folder: Path = CHECKPOINTS) -> dict[str, bytes]:
+    """Return every file that holds a result."""
+    kept = (".json", ".csv", ".sqlite", ".safetensors", ".ckpt", ".npy")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.name.endswith(kept)}
+
+
+def metrics(cell: Path = CELL) -> list[dict[str, Any]]:
+    """Return what every round measured, without times."""
+    paths = sorted(cell.glob("round_*/metrics.json"))
+    found = [json.loads(path.read_text()) for path in paths]
+    return [{key: value for key, value in one.items() if not key.endswith("_seconds")} for one in found]
+
+
+def labels(cell: Path = CELL) -> dict[str, str]:
+    return Ledger(cell / "ledger.sqlite").labels()
+
+
+def swap_two(part: str) -> None:
+    """Correct a label: an image of `nought` is now a `one`, and the other way round."""
+    first, second = (sorted(Path(f"pictures/{part}/{name}").glob("*.png"))[-1] for name in NAMES[:2])
+    first.rename(second.parent / first.name)
+    second.rename(Path(f"pictures/{part}/{NAMES[0]}") / second.name)
+
+
+# --- what may not change
+
+
+def test_a_changed_recipe_is_refused_and_overwrite_keeps_the_labels(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    before, bought = state(), labels()
+    said = run(ssal, "learner.steps=5", "acquisition.strategy=entropy", "trainer.checkpoint_seconds=1")
+    message = refused(said, str(CELL), "(learner.steps, acquisition.strategy differ)", "--overwrite")
+    assert "checkpoint_seconds" not in message
+    assert state() == before
+    said = run(ssal, "learner.steps=5", "acquisition.strategy=entropy", "--overwrite")
+    assert said.code == 0, said
+    assert Ledger(CELL / "ledger.replaced_1.sqlite").labels() == bought
+    assert {entry.strategy for entry in Ledger(CELL / "ledger.sqlite").entries()} == {"random", "entropy"}
+    refused(run(ssal), "learner.steps, acquisition.strategy differ")
+
+
+def test_other_images_under_the_same_recipe_are_refused(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    min(Path("pictures/train/two").glob("*.png")).unlink()
+    refused(run(ssal, "acquisition.budget=18"), "(the images themselves differ)")
+
+
+def test_other_hidden_labels_of_the_same_images_are_refused(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    before = state()
+    swap_two("train")
+    for words in ((), ("acquisition.budget=18",)):
+        refused(run(ssal, *words), "(the hidden labels of the images differ)")
+    assert {**state(), **before} == state(), "the images are listed anew, and nothing else is written"
+
+
+def test_other_weights_in_the_same_file_are_refused(ssal: CommandLine) -> None:
+    for seed in (0, 1):
+        network = backbones.build((3, 8, 8), name="wrn_10_1", weights=None, seed=seed)
+        save_file(network.state_dict(), "weights.safetensors")
+        said = run(ssal, "backbone.weights=weights.safetensors", "acquisition.budget=12" if not seed else "")
+        if not seed:
+            assert said.code == 0, said
+    refused(run(ssal, "backbone.weights=weights.safetensors"), "(the file of backbone.weights differ)")
+
+
+@pytest.mark.parametrize(
+    "words,key",
+    [
+        (("acquisition.strategy=mine.py:mine",), "acquisition.strategy (mine.py:mine)"),
+        (("acquisition.first_round=mine.py:mine",), "acquisition.first_round (mine.py:mine)"),
+        (
+            ("acquisition.strategy=blend", "acquisition.options.weights={margin: 1, 'mine.py:mine': 1}"),
+            "acquisition.strategy (mine.py:mine)",
+        ),
+    ],
+)
+def test_a_changed_strategy_of_ones_own_is_refused(ssal: CommandLine, words: tuple[str, ...], key: str) -> None:
+    Path("mine.py").write_text(STRATEGY)
+    said = run(ssal, *words)
+    assert said.code == 0, said
+    Path("mine.py").write_text('"""With a comment."""\n' + Path("mine.py").read_text())
+    assert run(ssal, *words, "acquisition.budget=14").code == 0, "what it does is the same"
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("return ", "return -1 * "))
+    refused(run(ssal, *words, "acquisition.budget=18"), f"(the file of {key} differ)")
+
+
+def test_a_smaller_budget_than_was_bought_is_refused(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    refused(run(ssal, "acquisition.budget=11"), "12 labels are asked for already; type acquisition.budget=12 or more")
+    assert run(ssal, "acquisition.budget=11", "--overwrite").code == 0
+    assert len(labels()) == 11 and len(Ledger(CELL / "ledger.replaced_1.sqlite").labels()) == 12
+
+
+# --- what may
+
+
+def test_a_run_that_was_moved_with_its_images_goes_on(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    Path("elsewhere").mkdir()
+    shutil.move("pictures", "elsewhere/pictures")
+    said = run(ssal, f"data.path={Path('elsewhere/pictures').absolute()}")
+    assert said.code == 0 and "1 of 1 cells are finished already" in said.log
+
+
+def test_a_budget_that_was_typed_wrong_can_be_taken_back(ssal: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(ssal).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("ssal.round.train", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("stopped")))
+        assert run(ssal, "acquisition.budget=40").code == 1
+    assert run(ssal, "acquisition.budget=18").code == 0
+    assert len(labels()) == 18
+
+
+def test_an_extended_run_comes_back_to_the_label_counts_of_the_others(ssal: CommandLine) -> None:
+    words = ("acquisition.first_size=8",)
+    assert run(ssal, *words).code == 0
+    assert [one["labels"] for one in metrics()] == [8, 12]
+    assert run(ssal, *words, "acquisition.budget=22").code == 0
+    assert [one["labels"] for one in metrics()] == [8, 12, 14, 20, 22]
+
+
+def test_corrected_test_labels_are_measured_again_and_nothing_else_is_done(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    before, measured = state(), metrics()
+    for part in ("nought", "two"):  # all of one class, so that an accuracy must change
+        Path(f"pictures/test/{part}").rename(f"pictures/test/was_{part}")
+    Path("pictures/test/was_nought").rename("pictures/test/two")
+    Path("pictures/test/was_two").rename("pictures/test/nought")
+    said = run(ssal)
+    assert said.code == 0, said
+    after = state()
+    assert {name: after[name] for name in before if name.endswith((".safetensors", "chosen.csv", ".sqlite"))} == {
+        name: content for name, content in before.items() if name.endswith((".safetensors", "chosen.csv", ".sqlite"))
+    }
+    right = "logistic_regression_accuracy"
+    assert metrics()[-1][right] != measured[-1][right]
+    assert [one["learner_folder"] for one in metrics()] == [one["learner_folder"] for one in measured]
+    assert "1 of 1 cells are finished already" in run(ssal).log
+
+
+def test_other_references_are_measured_in_the_rounds_that_stand(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    assert run(ssal, "evaluation.references=[svm]").code == 0
+    assert all("svm_accuracy" in one and "logistic_regression_accuracy" not in one for one in metrics())
+
+
+def test_people_may_add_a_class_while_they_label(ssal: CommandLine) -> None:
+    Path("pictures/train/unlabelled").mkdir()
+    for path in sorted(Path("pictures/train/three").glob("*.png")):
+        path.rename(f"pictures/train/unlabelled/{path.name}")
+    shutil.rmtree("pictures/test/three")
+    words = ("data.labels=given", "labelling.answered_by=inbox", "acquisition={query_size: 4, budget: 8}")
+    assert run(ssal, *words).code == 3
+    three = "data.classes=[nought, one, two, three]"
+    assert run(ssal, *words, three).code == 3
+    file = CELL / "round_0/to_label.csv"
+    file.write_text("\n".join(line + "three" if line.endswith(",") else line for line in file.read_text().splitlines()))
+    assert run(ssal, *words, three).code == 3
+    file = CELL / "round_1/to_label.csv"
+    file.write_text("\n".join(line + "three" if line.endswith(",") else line for line in file.read_text().splitlines()))
+    assert run(ssal, *words, three).code == 0
+    assert list(labels().values()).count("three") == 8
+    weights = CHECKPOINTS / "learners" / metrics()[-1]["learner_folder"] / "learner.safetensors"
+    assert load_file(weights)["head.weight"].shape[0] == 4
+    refused(run(ssal, *words, "data.classes=[nought, one, three]"), "two")
+
+
+# --- what was removed or damaged
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "encoders/*/encoder.safetensors",
+        "encoders/*/features_*/features.safetensors",
+        "learners/*/learner.safetensors",
+        "data/*/pixels.npy",
+        "data/*/facts.npy",
+        "tiny/main/seed_0/run.json",
+        "tiny/main/seed_0/finished.json",
+        "tiny/main/seed_0/round_1/metrics.json",
+        "tiny/main/seed_0/round_1/asked.json",
+        "tiny/main/seed_0/round_1/outputs.safetensors",
+        "tiny/main/seed_0/round_1/chosen.csv",
+    ],
+)
+def test_a_file_that_is_damaged_is_named_and_one_that_is_gone_is_made_again(ssal: CommandLine, pattern: str) -> None:
+    words = ("pretext={method: simclr, epochs: 1, batch_size: 30}",)
+    assert run(ssal, *words).code == 0
+    before, measured = state(), metrics()
+    found = sorted(CHECKPOINTS.glob(pattern))
+    assert found
+    more = (*words, "acquisition.budget=18")
+    for path in found:
+        path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2])
+    said = run(ssal, *more)
+    assert said.code in (0, 2) and "Traceback" not in said.err + said.log
+    if said.code:
+        message = refused(said, "this file is damaged", "remove it and run the same command again")
+        assert any(message.startswith(f"{path}: ") for path in found)
+    for path in found:
+        path.unlink(missing_ok=True)
+    said = run(ssal, *more)
+    assert said.code == 0, said
+    assert metrics()[:2] == measured and len(labels()) == 18
+    timed = ("record.json", "asked.json", "metrics.json", "results.csv", "run.json", "finished.json", ".sqlite")
+    after = state()
+    same = [name for name in before if not name.endswith(timed) and name in after]
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+
+
+def test_a_round_that_is_gone_is_measured_again(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    before = metrics()
+    shutil.rmtree(CELL / "round_1")
+    said = run(ssal)
+    assert said.code == 0 and metrics() == before
+    assert "12" in said.out
+
+
+def test_an_encoder_without_its_weights_is_trained_again_and_never_used_as_it_started(ssal: CommandLine) -> None:
+    words = ("pretext={method: simclr, epochs: 1, batch_size: 30}", "learner={method: linear_probe}")
+    assert run(ssal, *words).code == 0
+    (weights,) = CHECKPOINTS.glob("encoders/*/encoder.safetensors")
+    (features,) = CHECKPOINTS.glob("encoders/*/features_*/features.safetensors")
+    trained, known = load_file(weights), load_file(features)
+    weights.unlink()
+    features.unlink()
+    assert run(ssal, *words, "acquisition.budget=18").code == 0
+    assert all(torch.equal(trained[name], value) for name, value in load_file(weights).items())
+    assert torch.equal(load_file(features)["pool"], known["pool"])
+
+
+def test_a_damaged_ledger_is_told_as_what_it_is(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    for path in CELL.glob("ledger.sqlite*"):
+        path.write_bytes(b"not a ledger " * 100)
+    refused(run(ssal, "acquisition.budget=18"), f"{CELL}/ledger.sqlite", "the file is damaged", "move")
+
+
+def test_checkpoints_where_no_folder_can_be(ssal: CommandLine) -> None:
+    refused(run(ssal, "--checkpoints", "/proc/nothing"), "/proc/nothing", "it cannot be written", "--checkpoints")
