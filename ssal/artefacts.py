@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from ssal.errors import BadInput
@@ -141,7 +141,7 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raise BadInput where the block finds that the file at `path` is gone or damaged; it can be made again."""
+    """Raise BadInput where the block finds that the file at `path`, which ssal can make again, is gone or damaged."""
     try:
         yield
     except FileNotFoundError as error:
@@ -157,16 +157,23 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Write named tensors as safetensors to `path`, all or nothing."""
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], **facts: Any) -> None:
+    """Write named tensors, and facts about them as JSON, as safetensors to `path`, all or nothing."""
     with writing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, temporary, {name: json.dumps(fact) for name, fact in facts.items()})
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Return what `write_tensors` left at `path`. Raises BadInput where it is gone or damaged."""
     with reading(path):
         return load_file(path)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the facts that `write_tensors` left at `path`. Raises BadInput where it is gone or damaged."""
+    with reading(path), safe_open(path, "pt") as file:
+        return {name: json.loads(fact) for name, fact in (file.metadata() or {}).items()}
 
 
 @contextlib.contextmanager

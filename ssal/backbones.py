@@ -92,9 +92,10 @@ class Identity(nn.Module):
 def check(name: str) -> None:
     """Raise BadInput where no backbone has this name."""
     if wide := re.fullmatch(r"wrn_(\d+)_(\d+)", name):
-        if (int(wide[1]) - 4) % 6 or int(wide[1]) < 10 or not int(wide[2]):
+        depth, width = int(wide[1]), int(wide[2])
+        if (depth - 4) % 6 or not 10 <= depth <= 1000 or not 1 <= width <= 100:
             raise BadInput(
-                f"backbone {name!r}: the depth of a Wide ResNet is 6n + 4, its width 1 or more "
+                f"backbone {name!r}: the depth of a Wide ResNet is 6n + 4, from 10 to 1000, its width 1 to 100 "
                 "(wrn_10_2, wrn_16_2, wrn_28_2 …)"
             )
     elif not timm.is_model(name):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ssal.acquisition.choose import read_chosen
+from ssal import registry
 from ssal.artefacts import file_fingerprint, fingerprint, read_json, source_fingerprint, write_json
 from ssal.data.images import Images
 from ssal.errors import BadInput
+from ssal.labelling.ask import begun
 from ssal.labelling.ledger import Ledger
+from ssal.learner.train import sources as learner_sources
+from ssal.pretext.pretrain import sources as pretext_sources
 from ssal.recipe import Arm, differences
+from ssal.round import open_question, round_number
+
+log = logging.getLogger("ssal")
 
 
 def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
@@ -20,10 +28,12 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
     Raises BadInput with every key that differs. After a correction of test labels, or with other reference
     classifiers, the rounds are only measured again.
     """
-    record, now = folder / "run.json", made_by(arm, images)
+    if (folder / "replaced.json").exists():
+        _clear(folder)
+    record, now = folder / "run.json", _made_by(arm, images)
     if record.exists():
         before = read_json(record)
-        changed = changes(before, now, arm)
+        changed = _changes(before, now, arm, folder) + _code(before, now, arm)
         committed = _committed(folder)
         if changed and not overwrite:
             raise BadInput(
@@ -36,7 +46,8 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
                 "give the recipe another name, or type --overwrite to start again"
             )
         if changed or arm.budget < committed:
-            _set_aside(folder)
+            record.rename(folder / "replaced.json")
+            _clear(folder)
         elif _measured_by(before) != _measured_by(now):
             (folder / "finished.json").unlink(missing_ok=True)
             for metrics in folder.glob("round_*/metrics.json"):
@@ -49,35 +60,51 @@ def finished(arm: Arm, folder: Path) -> dict[str, Any] | None:
     if not ((folder / "finished.json").exists() and (folder / "run.json").exists()):
         return None
     done = read_json(folder / "finished.json")
-    measured = all((folder / f"round_{number}" / "metrics.json").exists() for number in done["learners"])
+    learners = done.get("learners", [-1])
+    measured = all((folder / f"round_{number}" / "metrics.json").exists() for number in learners)
     record: dict[str, Any] = read_json(folder / "run.json")
     return record if measured and done["labels_bought"] == arm.budget else None
 
 
-def unchanged(record: dict[str, Any], arm: Arm, images: Images) -> bool:
-    """Say whether a run with this record is the one that this arm would make of these images."""
-    now = made_by(arm, images)
-    return not changes(record, now, arm) and _measured_by(record) == _measured_by(now)
+def unchanged(record: dict[str, Any], arm: Arm, images: Images, folder: Path) -> bool:
+    """Say whether a run with this record is the one that this arm would make of these images.
+
+    A finished run stays one when ssal's own code has changed since, and a warning says so.
+    """
+    now = _made_by(arm, images)
+    if _changes(record, now, arm, folder) or _measured_by(record) != _measured_by(now):
+        return False
+    if code := _code(record, now, arm):
+        log.warning("%s: finished with other code than ssal's of now (%s)", folder, ", ".join(code))
+    return True
 
 
 def measured_rounds(arm: Arm, images: Images, folder: Path) -> int:
     """Return how many rounds in `folder` this arm would take as they are."""
-    if not (folder / "run.json").exists() or not unchanged(read_json(folder / "run.json"), arm, images):
+    if not (folder / "run.json").exists() or not unchanged(read_json(folder / "run.json"), arm, images, folder):
         return 0
     return len(list(folder.glob("round_*/metrics.json")))
 
 
-def made_by(arm: Arm, images: Images) -> dict[str, Any]:
+def _made_by(arm: Arm, images: Images) -> dict[str, Any]:
     """Return what run.json holds; labels stand as digests that no training ever sees."""
     files = {
         key: source_fingerprint(path) if path.suffix == ".py" else file_fingerprint(path)
         for key, path in arm.files().items()
+    }
+    strategies = [registry.find("strategy", name).file for name in arm.strategies()]
+    code = {
+        "pretext": pretext_sources(arm.pretext_method),
+        "learner": learner_sources(arm.learner_method),
+        "signals": [registry.find("signal", name).file for name in arm.signals],
+        "acquisition": [file for file in strategies if file.is_relative_to(Path(__file__).parent)],
     }
     return {
         "recipe": arm.resolved(),
         "images": images.fingerprint,
         "classes": list(images.classes),
         "files": files,
+        "code": {stage: source_fingerprint(*paths) for stage, paths in code.items()},
         "hidden_labels": fingerprint(sorted(images.hidden.items())),
         "given_labels": fingerprint(sorted(images.given.items())),
         "test_labels": fingerprint(images.test_labels),
@@ -88,48 +115,58 @@ def _measured_by(record: dict[str, Any]) -> list[Any]:
     return [record["test_labels"], record["recipe"]["evaluation"]]
 
 
-def changes(before: dict[str, Any], now: dict[str, Any], arm: Arm) -> list[str]:
+def _changes(before: dict[str, Any], now: dict[str, Any], arm: Arm, folder: Path) -> list[str]:
     """Return what differs between two records and may not in a run that has begun, in the words of a message.
 
-    People may add classes while they label; in a benchmark the classes are part of the task.
+    People may change the classes that they have not used yet; in a benchmark the classes are part of the task.
     """
     if before.keys() != now.keys():
-        return ["the version of ssal"]
+        return ["what run.json holds, as an older ssal wrote it,"]
     changed = differences(before["recipe"], now["recipe"])
-    files = sorted({*before["files"], *now["files"]} - {*changed})
+    files = sorted({*before["files"], *now["files"]})
     changed += [f"the file of {key}" for key in files if before["files"].get(key) != now["files"].get(key)]
     if before["images"] != now["images"]:
         return [*changed, "the images themselves"]
     for labels in ("hidden_labels", "given_labels"):
         if before[labels] != now[labels]:
             changed.append(f"the {labels.replace('_', ' ')} of the images")
-    more = set(now["classes"]) >= set(before["classes"]) and arm.answered_by != "oracle"
-    if before["classes"] != now["classes"] and not more:
-        changed.append("data.classes")
+    if before["classes"] != now["classes"]:
+        used = set() if arm.answered_by == "oracle" else set(Ledger(folder / "ledger.sqlite").labels().values())
+        if arm.answered_by == "oracle" or not used <= set(now["classes"]):
+            changed.append("data.classes")
     return changed
 
 
+def _code(before: dict[str, Any], now: dict[str, Any], arm: Arm) -> list[str]:
+    """Return the stages whose code has changed since; people's labels outlive an upgrade, a benchmark does not."""
+    if arm.answered_by != "oracle" or before.keys() != now.keys():
+        return []
+    return [f"the code of {stage}" for stage, source in now["code"].items() if before["code"].get(stage) != source]
+
+
 def _committed(folder: Path) -> int:
-    """Return how many labels are bought, or chosen and waiting for people's answers."""
+    """Return how many labels are bought, or asked of people who have not answered yet."""
     if not (folder / "ledger.sqlite").exists():
         return 0
-    ledger = Ledger(folder / "ledger.sqlite")
-    waiting = [path for path in folder.glob("round_*") if (path / "to_label.csv").exists()]
-    open_rounds = [path for path in waiting if not ledger.asked_in(int(path.name.removeprefix("round_")))]
-    return ledger.bought() + sum(len(read_chosen(path / "chosen.csv")) for path in open_rounds)
+    ledger, waiting = Ledger(folder / "ledger.sqlite"), 0
+    for place in folder.glob("round_*"):
+        if begun(place) and not ledger.asked_in(round_number(place)) and (question := open_question(place)):
+            waiting += question["size"]
+    return ledger.bought() + waiting
 
 
-def _set_aside(folder: Path) -> None:
+def _clear(folder: Path) -> None:
     """Clear a run's folder for another recipe; what people wrote is kept under other names.
 
-    run.json goes last: until then the folder is refused to other recipes, also after a kill.
+    replaced.json, as run.json is called meanwhile, goes last: a clearing that was killed is brought to its end.
     """
-    ledger, before = folder / "ledger.sqlite", len(list(folder.glob("ledger.replaced_*.sqlite")))
+    ledger, free = folder / "ledger.sqlite", next(n for n in count(1) if not [*folder.glob(f"*.replaced_{n}[._]*")])
     if ledger.exists():
-        Ledger(ledger).set_aside(folder / f"ledger.replaced_{before + 1}.sqlite")
+        Ledger(ledger).set_aside(folder / f"ledger.replaced_{free}.sqlite")
+        log.warning("%s: the labels of before are kept in ledger.replaced_%d.sqlite", folder, free)
     for item in folder.glob("round_*"):
         if (item / "to_label.csv").exists():
-            (item / "to_label.csv").replace(folder / f"to_label.replaced_{before + 1}_{item.name}.csv")
+            (item / "to_label.csv").rename(folder / f"to_label.replaced_{free}_{item.name}.csv")
         shutil.rmtree(item)
     (folder / "finished.json").unlink(missing_ok=True)
-    (folder / "run.json").unlink()
+    (folder / "replaced.json").unlink()

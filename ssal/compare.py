@@ -83,6 +83,8 @@ def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int =
                 failed[name] = f"{state}: {value}"
                 log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", failed[name])
     if refused:
+        for text in waiting:
+            log.warning("%s", text)
         raise BadInput("\n".join(dict.fromkeys(refused)))
     rows = [row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)]
     write_results(checkpoints / recipe.name / "results.csv", rows)
@@ -91,8 +93,8 @@ def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int =
 
 def _finished(cell: Cell, checkpoints: Path) -> bool:
     """Say whether a cell is done under this very recipe; its images are loaded only where the rest says yes."""
-    made_by = finished(cell.arm, cell.folder)
-    return made_by is not None and unchanged(made_by, cell.arm, images_of(cell.arm, checkpoints))
+    record = finished(cell.arm, cell.folder)
+    return record is not None and unchanged(record, cell.arm, images_of(cell.arm, checkpoints), cell.folder)
 
 
 def default_jobs() -> int:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from ssal.artefacts import writing
+from ssal.artefacts import reading, writing
 from ssal.errors import BadInput, Diverged
 from ssal.progress import StageBar
 from ssal.streams import stream
@@ -168,6 +169,10 @@ def fit(
     callbacks: list[pl.Callback] = [steady, StageBar(names)] if watched else [steady]
     trainer = _trainer(trainer_options, callbacks, max_steps=steps, max_epochs=-1)
     checkpoint = folder / "training" / "last.ckpt"
+    if checkpoint.exists():
+        with reading(checkpoint):
+            if not zipfile.is_zipfile(checkpoint):
+                raise ValueError("it is not whole")
     loader = torch.utils.data.DataLoader(Legs(module, steps, batches), batch_size=None)
     with _interruptible():
         trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=False)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from ssal import registry
 from ssal.acquisition.choose import choose, read_chosen
 from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
 from ssal.evaluation.measure import measure
-from ssal.labelling.ask import ask
+from ssal.labelling.ask import ask, begun
 from ssal.labelling.ledger import Ledger
 from ssal.learner.train import train
+from ssal.learner.trained import Trained
+from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
 from ssal.recipe import Arm
-from ssal.signals.collect import OUTPUTS, collect, forget
+from ssal.signals.collect import collect
+from ssal.signals.kept import OUTPUTS, forget
 from ssal.streams import generator
 
 LEFT = ("metrics.json", OUTPUTS)
@@ -37,54 +41,80 @@ def run_round(
     Raises Waiting where people are still to answer.
     """
     everything, ledger = ledger, ledger.before(number)
-    asked_already = bool(everything.asked_in(number))
-    if asked_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
+    bought_already = bool(everything.asked_in(number))
+    if bought_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
     encoder = pretrain(images, checkpoints, **arm.encoder(seed))
     learner = train(
         encoder, images, ledger, number, checkpoints, seed, arm.trainer, method=arm.learner_method, options=arm.learner
     )
     measure(learner, encoder, images, ledger, number, arm.references, folder)
-    size = next((labels for labels in arm.rounds(len(images.given)) if labels > ledger.bought()), 0) - ledger.bought()
-    if asked_already:  # and something of the round has been removed
+    if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
             collect((), learner, encoder, images, ledger, folder, None, options={})
             forget(folder)
         return True
+    size = next((labels for labels in arm.rounds(len(images.given)) if labels > ledger.bought()), 0) - ledger.bought()
     if size <= 0:
         return False
-    asked, chosen_file = folder / "asked.json", folder / "chosen.csv"
-    if not (asked.exists() and chosen_file.exists()):  # what people are already asked is not chosen anew
-        learned_before = number > 0 and ledger.before(number - 1).labels()
-        previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
-        first = learner is None or ("previous_probabilities" in arm.needs() and previous is None)
-        strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
-
-        began = time.perf_counter()
-        table = collect(arm.needs(first), learner, encoder, images, ledger, folder, previous, options=arm.signals)
-        scored = time.perf_counter()
-        ids = [images.pool.ids[row] for row in table["rows"].tolist()]
-        choose(
-            registry.find("strategy", strategy),
-            table,
-            ids,
-            size,
-            generator(seed, "round", number, "choose"),
-            classes=len(ledger.class_numbers(images.classes)),
-            options=options,
-            folder=folder,
-        )
-        selected = time.perf_counter()
-        write_json(
-            asked,
-            {
-                "strategy": strategy,
-                "options": options,
-                "score_seconds": scored - began,
-                "select_seconds": selected - scored,
-            },
-        )
+    asked = open_question(folder, size)
+    if asked is None:
+        asked = _choose(arm, seed, number, images, ledger, encoder, learner, size, folder)
     forget(folder)
-    strategy, chosen = read_json(asked)["strategy"], read_chosen(chosen_file)
-    everything.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=strategy))
+    chosen = read_chosen(folder / "chosen.csv")
+    everything.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=asked["strategy"]))
     return True
+
+
+def open_question(folder: Path, size: int | None = None) -> dict[str, Any] | None:
+    """Return asked.json of a round that has chosen, or None: what people are asked stands, whatever the recipe says.
+
+    Where nobody was asked yet, a choice of another `size` does not stand, nor does one that is not whole.
+    """
+    if not (folder / "asked.json").exists():
+        return None
+    asked: dict[str, Any] = read_json(folder / "asked.json")
+    if not (folder / "chosen.csv").exists() or len(read_chosen(folder / "chosen.csv")) != asked["size"]:
+        return None
+    return asked if begun(folder) or size in (None, asked["size"]) else None
+
+
+def _choose(
+    arm: Arm,
+    seed: int,
+    number: int,
+    images: Images,
+    ledger: Ledger,
+    encoder: Encoder,
+    learner: Trained | None,
+    size: int,
+    folder: Path,
+) -> dict[str, Any]:
+    """Choose `size` images, or as many as people were asked for; leave chosen.csv and asked.json, and return this."""
+    learned_before = number > 0 and ledger.before(number - 1).labels()
+    previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
+    first = learner is None or ("previous_probabilities" in arm.needs() and previous is None)
+    strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
+    began = time.perf_counter()
+    table = collect(arm.needs(first), learner, encoder, images, ledger, folder, previous, options=arm.signals)
+    scored = time.perf_counter()
+    ids = [images.pool.ids[row] for row in table["rows"].tolist()]
+    choose(
+        registry.find("strategy", strategy),
+        table,
+        ids,
+        read_json(folder / "asked.json")["size"] if begun(folder) and (folder / "asked.json").exists() else size,
+        generator(seed, "round", number, "choose"),
+        classes=len(ledger.class_numbers(images.classes)),
+        options=options,
+        folder=folder,
+    )
+    asked = {
+        "strategy": strategy,
+        "options": options,
+        "size": len(read_chosen(folder / "chosen.csv")),
+        "score_seconds": scored - began,
+        "select_seconds": time.perf_counter() - scored,
+    }
+    write_json(folder / "asked.json", asked)
+    return asked

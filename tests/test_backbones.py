@@ -123,7 +123,7 @@ def test_known_names(name: str) -> None:
         ("", "no backbone is called ''"),
         ("wrn_27_2", "the depth of a Wide ResNet is 6n + 4"),
         ("wrn_4_2", "the depth of a Wide ResNet is 6n + 4"),
-        ("wrn_28_0", "its width 1 or more"),
+        ("wrn_28_0", "its width 1 to 100"),
     ],
 )
 def test_unknown_names(name: str, says: str) -> None:

@@ -246,6 +246,48 @@ def test_a_locale_without_utf_8_changes_no_file(ssal: CommandLine, tmp_path: Pat
     assert left["plain"] == left["utf8"] != []
 
 
+def test_what_may_not_be_read_stops_the_run_and_is_not_remembered(
+    ssal: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pictures()
+    real, closed = Path.read_bytes, sorted(Path("pictures/train/two").glob("*.png"))[0].name
+
+    def read(path: Path) -> bytes:
+        if path.name == closed and "two" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read)
+        refused(run(ssal, data), f"train/two/{closed} cannot be read (Permission denied)")
+    said = run(ssal, data)
+    assert said.code == 0 and "60 in the pool" in said.log
+
+
+def test_a_folder_that_may_not_be_read_is_named(ssal: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, real = pictures(), os.scandir
+
+    def scan(path: Any) -> Any:
+        if str(path).endswith("train/two"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    refused(run(ssal, data), "pictures/train/two cannot be read (Permission denied)")
+
+
+def test_a_home_that_is_not_there(ssal: CommandLine) -> None:
+    for source in ("folder", "csv", "embeddings"):
+        refused(
+            run(ssal, f"data={{source: {source}, path: ~nobodyxyz/x}}", "learner={method: linear_probe}"),
+            "~nobodyxyz/x",
+        )
+
+
+def test_a_backbone_without_end(ssal: CommandLine) -> None:
+    refused(run(ssal, "backbone.name=wrn_100000000000_1"), "backbone.name", "wrn_")
+
+
 def test_no_image_can_be_read(ssal: CommandLine) -> None:
     data = pictures()
     for path in Path("pictures").rglob("*.png"):

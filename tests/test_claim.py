@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import NAMES, write_pictures
 
 from ssal import backbones
+from ssal.artefacts import read_facts
 from ssal.labelling.ledger import Ledger
+from ssal.signals.kept import realigned
 
 RECIPE = """\
 name: tiny
@@ -121,11 +123,11 @@ def test_other_weights_in_the_same_file_are_refused(ssal: CommandLine) -> None:
 @pytest.mark.parametrize(
     "words,key",
     [
-        (("acquisition.strategy=mine.py:mine",), "acquisition.strategy (mine.py:mine)"),
-        (("acquisition.first_round=mine.py:mine",), "acquisition.first_round (mine.py:mine)"),
+        (("acquisition.strategy=mine.py:mine",), "mine.py:mine)"),
+        (("acquisition.first_round=mine.py:mine",), "mine.py:mine)"),
         (
             ("acquisition.strategy=blend", "acquisition.options.weights={margin: 1, 'mine.py:mine': 1}"),
-            "acquisition.strategy (mine.py:mine)",
+            "mine.py:mine)",
         ),
     ],
 )
@@ -136,7 +138,7 @@ def test_a_changed_strategy_of_ones_own_is_refused(ssal: CommandLine, words: tup
     Path("mine.py").write_text('"""With a comment."""\n' + Path("mine.py").read_text())
     assert run(ssal, *words, "acquisition.budget=14").code == 0, "what it does is the same"
     Path("mine.py").write_text(Path("mine.py").read_text().replace("return ", "return -1 * "))
-    refused(run(ssal, *words, "acquisition.budget=18"), f"(the file of {key} differ)")
+    refused(run(ssal, *words, "acquisition.budget=18"), "(the file of acquisition (", key)
 
 
 def test_a_smaller_budget_than_was_bought_is_refused(ssal: CommandLine) -> None:
@@ -144,6 +146,34 @@ def test_a_smaller_budget_than_was_bought_is_refused(ssal: CommandLine) -> None:
     refused(run(ssal, "acquisition.budget=11"), "12 labels are asked for already; type acquisition.budget=12 or more")
     assert run(ssal, "acquisition.budget=11", "--overwrite").code == 0
     assert len(labels()) == 11 and len(Ledger(CELL / "ledger.replaced_1.sqlite").labels()) == 12
+
+
+def test_strategies_of_ones_own_with_the_same_file_name_are_both_watched(ssal: CommandLine) -> None:
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "mine.py").write_text(STRATEGY)
+    words = ("acquisition.strategy=blend", "acquisition.options.weights={'a/mine.py:mine': 1, 'b/mine.py:mine': 1}")
+    assert run(ssal, *words).code == 0
+    for folder in ("a", "b"):
+        Path(folder, "mine.py").write_text(STRATEGY.replace("return ", "return -1 * "))
+        refused(run(ssal, *words, "acquisition.budget=18"), f"{folder}/mine.py:mine)")
+        Path(folder, "mine.py").write_text(STRATEGY)
+
+
+@pytest.mark.parametrize("stage", ["learner", "acquisition", "signals", "pretext"])
+def test_other_code_goes_on_with_peoples_labels_and_not_with_a_benchmark(
+    ssal: CommandLine, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = ("name=people", "labelling.answered_by=inbox")
+    assert run(ssal).code == 0 and run(ssal, *people).code == 3
+    for name in ("tiny", "people"):
+        record = json.loads((CHECKPOINTS / name / "main/seed_0/run.json").read_text())
+        record["code"][stage] = "another"
+        (CHECKPOINTS / name / "main/seed_0/run.json").write_text(json.dumps(record))
+    refused(run(ssal, "acquisition.budget=18"), f"(the code of {stage} differ)")
+    again = run(ssal)
+    assert again.code == 0 and f"finished with other code than ssal's of now (the code of {stage})" in again.log
+    assert run(ssal, *people).code == 3
 
 
 # --- what may
@@ -164,6 +194,18 @@ def test_a_budget_that_was_typed_wrong_can_be_taken_back(ssal: CommandLine, monk
         assert run(ssal, "acquisition.budget=40").code == 1
     assert run(ssal, "acquisition.budget=18").code == 0
     assert len(labels()) == 18
+
+
+def test_a_choice_of_another_size_that_nobody_was_asked_about_is_made_anew(
+    ssal: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(ssal).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("ssal.round.ask", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("stopped")))
+        assert run(ssal, "acquisition.budget=40").code == 1
+    assert (CELL / "round_2/asked.json").exists()
+    assert run(ssal, "acquisition.budget=14").code == 0
+    assert [one["labels"] for one in metrics()] == [6, 12, 14]
 
 
 def test_an_extended_run_comes_back_to_the_label_counts_of_the_others(ssal: CommandLine) -> None:
@@ -218,6 +260,39 @@ def test_people_may_add_a_class_while_they_label(ssal: CommandLine) -> None:
     weights = CHECKPOINTS / "learners" / metrics()[-1]["learner_folder"] / "learner.safetensors"
     assert load_file(weights)["head.weight"].shape[0] == 4
     refused(run(ssal, *words, "data.classes=[nought, one, three]"), "two")
+
+
+def test_a_class_that_nobody_used_may_be_taken_back(ssal: CommandLine) -> None:
+    words = ("labelling.answered_by=inbox", "data.labels=given")
+    Path("pictures/train/unlabelled").mkdir()
+    for path in sorted(Path("pictures/train/three").glob("*.png"))[1:]:
+        path.rename(f"pictures/train/unlabelled/{path.name}")
+    assert run(ssal, *words, "data.classes=[nought, one, two, three, fuor]").code == 3
+    assert run(ssal, *words, "data.classes=[nought, one, two, three, four]").code == 3
+    file = CELL / "round_0/to_label.csv"
+    file.write_text("\n".join(line + "four" if line.endswith(",") else line for line in file.read_text().splitlines()))
+    assert run(ssal, *words, "data.classes=[nought, one, two, three, four]").code == 3
+    refused(run(ssal, *words, "data.classes=[nought, one, two, three, five]"), "(data.classes differ)")
+
+
+def test_earlier_probabilities_stand_under_the_classes_of_now(ssal: CommandLine) -> None:
+    """Class numbers follow from first labels, so those of unseen classes move; columns must not be mixed up."""
+    Path("own.py").write_text(
+        "from ssal.registry import scores\n\n\n@scores\ndef tod(probabilities, previous_probabilities):\n"
+        "    assert probabilities.shape == previous_probabilities.shape\n"
+        "    return (probabilities - previous_probabilities).square().sum(1)\n"
+    )
+    words = ("acquisition={strategy: 'own.py:tod', first_size: 3, query_size: 3, budget: 12}", "seeds=[1]")
+    assert run(ssal, *words).code == 0
+    cell = CELL.with_name("seed_1")
+    order = [read_facts(cell / f"round_{number}/outputs.safetensors")["classes"] for number in (1, 2)]
+    assert order[0] != order[1], "else this seed shows nothing"
+    table = load_file(cell / "round_1/outputs.safetensors")["probabilities"]
+    numbers = {name: number for number, name in enumerate([*order[1], "new"])}
+    moved = realigned(cell / "round_1/outputs.safetensors", numbers)
+    for name in order[0]:
+        assert torch.equal(moved[:, numbers[name]], table[:, order[0].index(name)])
+    assert not moved[:, numbers["new"]].any()
 
 
 # --- what was removed or damaged
@@ -284,6 +359,60 @@ def test_an_encoder_without_its_weights_is_trained_again_and_never_used_as_it_st
     assert run(ssal, *words, "acquisition.budget=18").code == 0
     assert all(torch.equal(trained[name], value) for name, value in load_file(weights).items())
     assert torch.equal(load_file(features)["pool"], known["pool"])
+
+
+@pytest.mark.parametrize("left", [None, 61, 90])
+def test_what_people_are_asked_is_known_again_when_the_choice_was_lost(ssal: CommandLine, left: int | None) -> None:
+    words = ("labelling.answered_by=inbox",)
+    assert run(ssal, *words).code == 3
+    chosen = CELL / "round_0/chosen.csv"
+    whole, asked = chosen.read_bytes(), (CELL / "round_0/to_label.csv").read_bytes()
+    chosen.write_bytes(whole[:left] if left else b"")
+    said = run(ssal, *words)
+    if said.code == 2:
+        refused(said, f"{chosen}: this file is damaged", "remove it")
+        chosen.unlink()
+        said = run(ssal, *words)
+    assert said.code == 3 and "6 images wait" in said.err
+    assert chosen.read_bytes() == whole and (CELL / "round_0/to_label.csv").read_bytes() == asked
+
+
+def test_a_checkpoint_that_is_damaged_is_named(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    folder = CHECKPOINTS / "learners" / metrics()[0]["learner_folder"]
+    (folder / "record.json").unlink()
+    (folder / "training").mkdir()
+    (folder / "training/last.ckpt").write_text("broken")
+    (CELL / "round_1/metrics.json").unlink()
+    refused(run(ssal), f"{folder}/training/last.ckpt: this file is damaged", "remove it")
+    (folder / "training/last.ckpt").unlink()
+    assert run(ssal).code == 0
+
+
+def test_a_finished_run_of_an_older_ssal_is_told_as_what_it_is(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    (CELL / "finished.json").write_text('{"labels_bought": 12, "images": 60}')
+    (CELL / "run.json").write_text('{"recipe": {}, "images": "0"}')
+    refused(run(ssal), "as an older ssal wrote it", "--overwrite")
+
+
+def test_starting_again_never_writes_over_labels_that_were_kept(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    for number, strategy in enumerate(("entropy", "margin", "random")):
+        if number == 2:
+            (CELL / "ledger.replaced_1.sqlite").unlink()
+            kept = (CELL / "ledger.replaced_2.sqlite").read_bytes()
+        assert run(ssal, f"acquisition.strategy={strategy}", "--overwrite").code == 0
+    assert (CELL / "ledger.replaced_2.sqlite").read_bytes() == kept and (CELL / "ledger.replaced_1.sqlite").exists()
+
+
+def test_weights_that_were_moved_are_the_same_weights(ssal: CommandLine) -> None:
+    network = backbones.build((3, 8, 8), name="wrn_10_1", weights=None, seed=0)
+    save_file(network.state_dict(), "weights.safetensors")
+    assert run(ssal, "backbone.weights=weights.safetensors").code == 0
+    Path("weights.safetensors").rename("moved.safetensors")
+    said = run(ssal, "backbone.weights=moved.safetensors")
+    assert said.code == 0 and "1 of 1 cells are finished already" in said.log, said
 
 
 def test_a_damaged_ledger_is_told_as_what_it_is(ssal: CommandLine) -> None:

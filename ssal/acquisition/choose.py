@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ssal import streams
 from ssal.acquisition import checks
-from ssal.artefacts import write_text
+from ssal.artefacts import reading, write_text
 from ssal.errors import BadInput, listing
 from ssal.registry import Method, find, needs_of
 
@@ -30,7 +30,7 @@ class Choice:
 
 
 def missing(strategy: Method, table: Container[str], options: dict[str, Any]) -> list[str]:
-    """Return the signals that a strategy and its children ask for and `table` does not have."""
+    """Return the signals that a strategy and its children ask for and `table` lacks."""
     return [name for name in needs_of(strategy, options) if name not in table]
 
 
@@ -106,15 +106,15 @@ def _call(
 
 
 def _write(path: Path, chosen: list[Choice], strategy: str) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "rank", "score", "strategy"])
-    writer.writerows([c.id, c.rank, "" if c.score is None else repr(c.score), strategy] for c in chosen)
+    rows, text = ([c.id, c.rank, "" if c.score is None else repr(c.score), strategy] for c in chosen), io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([["id", "rank", "score", "strategy"], *rows])
     write_text(path, text.getvalue())
 
 
 def read_chosen(path: Path) -> list[Choice]:
-    """Return the choices that `choose` left in its chosen.csv."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [Choice(row["id"], int(row["rank"]), float(row["score"]) if row["score"] else None) for row in rows]
+    """Return the choices that `choose` left in its chosen.csv. Raises BadInput where it is gone or damaged."""
+    with reading(path), path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, strict=True))
+        if any(None in (*row, *row.values()) for row in rows):  # short or long
+            raise ValueError("a line is not whole")
+        return [Choice(row["id"], int(row["rank"]), float(row["score"]) if row["score"] else None) for row in rows]

@@ -147,9 +147,17 @@ def _pass(
                 sizes[upright_size(content)] += 1
                 return
             array = decode(content, size)
-        except (Unreadable, OSError) as error:
+        except Unreadable as error:
             reasons[number] = str(error)
             return
+        except FileNotFoundError:  # a link to nothing
+            reasons[number] = "there is no such file"
+            return
+        except OSError as error:  # no property of the image, so nothing to remember
+            path = listing.items[number].path
+            raise BadInput(
+                f"data: {path} cannot be read ({error.strerror}); run again when it can, or move it away"
+            ) from error
         sizes[array.shape[1], array.shape[2]] += 1
         if array.shape != shape:
             several.set()

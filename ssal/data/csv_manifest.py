@@ -20,7 +20,7 @@ def csv(*, path: str = "") -> Listing:
     """
     if not path:
         raise BadInput("data.path: say where the manifest is: data.path=FILE.csv (columns path,label[,split])")
-    manifest = Path(path).expanduser()
+    manifest = Path(os.path.expanduser(path))
     items, stamps, problems = [], [], []
     lines_of: dict[str, int] = {}
     for line, row in rows(manifest, ("path",)):

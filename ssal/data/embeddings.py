@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -26,11 +27,11 @@ def embeddings(*, path: str = "", manifest: str | None = None) -> Listing:
     """
     if not path:
         raise BadInput("data.path: say where the features are: data.path=FILE.npy or FILE.safetensors")
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.is_file():
         raise BadInput(f"data.path: {file} does not exist (from {Path.cwd()})")
     features, numbers = _read(file)
-    beside = Path(manifest).expanduser() if manifest else file.with_suffix(".csv")
+    beside = Path(os.path.expanduser(manifest)) if manifest else file.with_suffix(".csv")
     if manifest or beside.is_file():
         return _with_manifest(features, beside)
     labels = [None if number < 0 else str(number) for number in numbers] if numbers else [None] * len(features)

@@ -31,7 +31,7 @@ def folder(*, path: str = "") -> Listing:
     """
     if not path:
         raise BadInput("data.path: say where the images are: data.path=FOLDER or data.path=FILE.tar")
-    root = Path(path).expanduser()
+    root = Path(os.path.expanduser(path))
     if root.is_dir():
         files, read, stamp = list(_walk(root)), _folder_reader(root), [str(root.resolve())]
     elif root.is_file():
@@ -98,7 +98,7 @@ def _inner(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
 
 def _walk(root: Path) -> Iterator[_File]:
     seen = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_closed):
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back up
             subfolders.clear()
@@ -114,6 +114,12 @@ def _walk(root: Path) -> Iterator[_File]:
             yield _File(path.replace(os.sep, "/"), (facts.st_size, facts.st_mtime_ns))
 
 
+def _closed(error: OSError) -> None:
+    raise BadInput(
+        f"data.path: the folder {error.filename} cannot be read ({error.strerror}); open it, or move it away"
+    )
+
+
 def _folder_reader(root: Path) -> Callable[[str], bytes]:
     return lambda path: (root / path).read_bytes()
 
@@ -123,6 +129,8 @@ def _members(archive: Path) -> tuple[list[_File], Callable[[str], bytes]]:
     try:
         with tarfile.open(archive, "r:") as tar:
             members = {member.name.removeprefix("./"): member for member in tar}
+    except OSError as error:
+        raise BadInput(f"data.path: {archive} cannot be read ({error.strerror})") from error
     except tarfile.TarError as error:
         what = f"is damaged, or no tar: {error}"
         if archive.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip"):

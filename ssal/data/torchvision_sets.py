@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -62,7 +63,7 @@ def _cifar(name: str, kind: type[datasets.CIFAR10], root: str, download: bool) -
 
 def _open(name: str, root: str, download: bool, make: Callable[..., list[Any]]) -> list[Any]:
     """Return the train and the test part. Raises BadInput where they are not in `root` and cannot be fetched."""
-    folder = Path(root).expanduser()
+    folder = Path(os.path.expanduser(root))
     try:
         # One process downloads while the others wait for it.
         with locked(folder) if download else nullcontext():

@@ -177,9 +177,14 @@ def thinned(values: Sequence[int], most: int) -> list[int]:
     return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
 
 
-def final_table(results: Sequence[Row], most: int = 6) -> Table:
-    """Return accuracy by arm and label count as a table for the terminal: mean ± sd over seeds, in percent."""
+def final_table(results: Sequence[Row], most: int = 6) -> Table | str:
+    """Return accuracy by arm and label count as a table for the terminal: mean ± sd over seeds, in percent.
+
+    Where there is no accuracy, the reason.
+    """
     found = lines(results)
+    if results and not found:
+        return left_out(results, found)
     budgets = thinned(budgets_in(found), most)
     seeds = seeds_in(found)
     title = f"Test accuracy in percent, {seeds if seeds == 'one seed' else f'mean ± sd, {seeds}'}"

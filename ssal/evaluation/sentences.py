@@ -25,12 +25,17 @@ def claim(area: Interval, baseline: str, treatment: str, budgets: Sequence[int],
     level = level_of(area.n)
     if level == "exploratory":
         return f"Exploratory: {seeds}, no claim. " + _explored(area, baseline, treatment, over, unit)
-    if not area.excludes_zero:
-        missed = points(detectable_difference(area.sd or 0.0, area.n), sign=False)
+    if not area.excludes_zero or points(area.mean) == points(0.0):
+        power = ""
+        if area.sd:
+            missed = points(detectable_difference(area.sd, area.n), sign=False)
+            power = (
+                f"; a true difference under {missed} would be missed more often than one time in five with as many "
+                f"{unit}s"
+            )
         return (
             f"{treatment} did not measurably beat {baseline}: no difference could be shown with {seeds}. "
-            f"{points(area.mean)} {over}, {interval(area)}; a true difference under {missed} would be missed "
-            f"more often than one time in five with as many {unit}s."
+            f"{points(area.mean)} {over}, {interval(area)}{power}."
         )
     side = "above" if area.mean > 0 else "below"
     clearly = "significantly " if level == "significant" else ""

@@ -40,7 +40,8 @@ def verdict(
     return {
         "baseline": baseline,
         "treatment": treatment,
-        "seeds": area.n,
+        "seeds": len(seeds),
+        "independent": area.n,
         "level": sentences.level_of(area.n),
         "sentence": peeking + sentences.claim(area, baseline, treatment, budgets, unit),
         "details": [

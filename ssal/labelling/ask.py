@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ssal.acquisition.choose import Choice
 
 
+def begun(folder: Path) -> bool:
+    """Say whether people are being asked about a round's choice: then it stands as it is."""
+    return (folder / "to_label.csv").exists()
+
+
 def ask(
     answered_by: str, chosen: Sequence[Choice], images: Images, folder: Path, *, round_number: int, strategy: str
 ) -> list[Entry]:

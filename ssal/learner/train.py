@@ -28,6 +28,11 @@ CODE = ("base.py", "schedules.py", "train.py", "trained.py")
 WEIGHTS = "learner.safetensors"
 
 
+def sources(method: str) -> list[Path]:
+    """Return the files whose code a learner depends on, its encoder's left aside."""
+    return [registry.find("learner", method).file, *(HERE / name for name in CODE), *SHARED_FILES]
+
+
 def train(
     encoder: Encoder,
     images: Images,
@@ -60,7 +65,7 @@ def train(
         "round": round_number,
         "precision": trainer.get("precision"),
         "compile": trainer.get("compile", False),
-        "source": source_fingerprint(filed.file, *(HERE / name for name in CODE), *SHARED_FILES),
+        "source": source_fingerprint(*sources(method)),
     }
     folder = checkpoints / "learners" / fingerprint(facts)
     seen = encoder.embedded(images) if filed.traits.get("frozen") else images

@@ -20,6 +20,13 @@ from ssal.streams import stream
 log = logging.getLogger("ssal")
 
 
+def sources(method: str) -> list[Path]:
+    """Return the files whose code an encoder depends on."""
+    if method == "none":
+        return SHARED_FILES
+    return [*SHARED_FILES, registry.find("pretext", method).file, Path(__file__).with_name("base.py"), Path(__file__)]
+
+
 def encoder_of(
     images: Images,
     checkpoints: Path,
@@ -32,20 +39,17 @@ def encoder_of(
 ) -> Encoder:
     """Return the encoder that these options name, whether or not it has been trained."""
     weights = backbone.get("weights")
-    sources = list(SHARED_FILES)
-    if method != "none":
-        sources += [registry.find("pretext", method).file, Path(__file__).with_name("base.py"), Path(__file__)]
     facts = {
         "method": method,
         "options": options,
-        "backbone": backbone,
+        "backbone": {**backbone, "weights": None},  # their content stands below
         "seed": seed,
         "images": images.fingerprint,
         "flip": images.flip,
         "normalisation": [images.mean.tolist(), images.std.tolist()] if len(images.pool.shape) == 3 else None,
         "precision": trainer.get("precision"),
         "compile": trainer.get("compile", False),
-        "source": source_fingerprint(*sources),
+        "source": source_fingerprint(*sources(method)),
         "weights": file_fingerprint(Path(weights)) if weights else None,
     }
     name = fingerprint(facts)

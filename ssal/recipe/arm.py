@@ -15,6 +15,7 @@ EXTENSIONS = {
     "trainer.checkpoint_seconds",
     "data.workers",
     "data.resident_limit_gib",
+    "backbone.weights",
     "data.path",
     "data.root",
     "data.manifest",
@@ -23,9 +24,10 @@ EXTENSIONS = {
     "acquisition.budget",
     "evaluation.references",
 }
-"""Keys that may change in a run that has begun: no training and no choice depends on them.
+"""Keys that a run which has begun may find changed.
 
-What lies at a path, the classes and the budget are compared for what they mean, in ssal/claim.py.
+Nothing that stands depends on most of them; the content at a path, classes, budget and references are compared for
+what they mean, in ssal/claim.py.
 """
 
 
@@ -76,13 +78,16 @@ class Arm:
     def files(self) -> dict[str, Path]:
         """Return the files that the arm's keys name and whose content it depends on, by key."""
         files = {"backbone.weights": Path(self.backbone["weights"])} if self.backbone["weights"] else {}
-        named = {"strategy": (self.strategy, self.options), "first_round": (self.first_round, self.first_options)}
-        for key, (name, options) in named.items():
+        own = [name for name in self.strategies() if ".py:" in name]
+        return files | {f"acquisition ({name})": Path(name.rpartition(":")[0]) for name in own}
+
+    def strategies(self) -> list[str]:
+        """Return the strategies of all rounds, and those that wrappers build on, as registry.find takes them."""
+        found = []
+        for name, options in ((self.strategy, self.options), (self.first_round, self.first_options)):
             wrapper = registry.find("strategy", name).children
-            for one in (name, *(options[wrapper] if wrapper else ())):
-                if ".py:" in one:
-                    files[f"acquisition.{key} ({Path(one).name})"] = Path(one.rpartition(":")[0])
-        return files
+            found += [name, *(options[wrapper] if wrapper else ())]
+        return list(dict.fromkeys(found))
 
     def encoder_seed(self, seed: int) -> int:
         """Return the seed of the encoder that a run with `seed` uses: its own, or one of those that all runs share."""

@@ -21,9 +21,9 @@ from ssal.learner.base import Learner
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.registry import Method
+from ssal.signals.kept import OUTPUTS, realigned
 
 log = logging.getLogger("ssal")
-OUTPUTS = "outputs.safetensors"
 
 
 class OnePass(pl.LightningModule):
@@ -82,10 +82,12 @@ def collect(
             [(source, options.get(name, {})) for name, source in sources.items() if source.traits["each"] == "batch"],
         )
         everything |= loop.predict(one_pass, batches.in_order(learner.images.pool), learner.trainer)
-        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]})
+        order = list(ledger.class_numbers(images.classes))
+        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, classes=order)
     elif "features" in wanted:
         everything["features"] = encoder.features(images)["pool"]
-    supplied = {"encoder": encoder, "images": images, "previous": read_tensors(previous) if previous else {}}
+    earlier = realigned(previous, ledger.class_numbers(images.classes)) if previous else None
+    supplied = {"encoder": encoder, "images": images, "previous": earlier}
     for name, source in sources.items():
         if source.traits["each"] == "round" and wanted & set(source.provides):
             everything |= source.call(*(supplied[need] for need in source.needs), **options.get(name, {}))
@@ -93,12 +95,6 @@ def collect(
     write_tensors(path, table)
     log.info("signals of %d images: %s", len(images.pool), ", ".join(sorted(everything)) or "none needed")
     return table
-
-
-def forget(folder: Path) -> None:
-    """Remove the tables of a round that has chosen."""
-    for table in folder.glob("table_*.safetensors"):
-        table.unlink()
 
 
 def split(everything: dict[str, Tensor], images: Images, ledger: Ledger) -> dict[str, Tensor]:

@@ -8,6 +8,6 @@ from ssal.registry import signal
 
 
 @signal("previous_probabilities", each="round")
-def previous_round(previous: dict[str, Tensor]) -> dict[str, Tensor]:
+def previous_round(previous: Tensor) -> dict[str, Tensor]:
     """Give the probabilities that the last round's learner left on disk for every training image."""
-    return {"previous_probabilities": previous["probabilities"]}
+    return {"previous_probabilities": previous}

@@ -138,7 +138,7 @@ def test_other_arms_and_references_are_named_at_the_last_label_count():
 def test_seeds_that_share_encoders_are_not_counted_as_independent():
     rows = synthetic_results(12, gain=0.03)
     shared = verdict(rows, "ssl_only", "ssl_and_al", encoders=3)
-    assert shared["seeds"] == 3 and shared["level"] == "exploratory"
+    assert shared["independent"] == 3 and shared["seeds"] == 12 and shared["level"] == "exploratory"
     assert shared["sentence"].startswith("Exploratory: 3 encoders")
     assert "12 seeds share 3 encoders" in everything(shared)
     alone = verdict(rows, "ssl_only", "ssl_and_al")

@@ -158,7 +158,8 @@ def test_a_table_that_stands_is_not_made_again(begun: Round, tmp_path: Path, mon
 
 def test_previous_probabilities_are_what_the_last_round_left(begun: Round, tmp_path: Path) -> None:
     said = torch.rand(len(begun.images.pool), 4).softmax(dim=1)
-    write_tensors(tmp_path / "before.safetensors", {"probabilities": said})
+    order = list(begun.ledger.class_numbers(begun.images.classes))
+    write_tensors(tmp_path / "before.safetensors", {"probabilities": said}, classes=order)
     table = begun.collect(tmp_path, ("previous_probabilities",), previous=tmp_path / "before.safetensors")
     assert torch.equal(table["previous_probabilities"], said[table["rows"]])
 

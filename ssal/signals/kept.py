@@ -1,0 +1,32 @@
+"""What a round keeps of its signals: probabilities that later rounds look back at, and a table until it has chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from ssal.artefacts import read_facts, read_tensors
+
+OUTPUTS = "outputs.safetensors"
+"""Probabilities of all training images, with the class of every column."""
+
+
+def realigned(previous: Path, numbers: dict[str, int]) -> Tensor:
+    """Return an earlier round's probabilities (N,C) with a column per class of `numbers`; one new since then has 0.
+
+    Numbers follow from the order of first label, so those of classes without a label move from round to round. A class
+    that was taken back without having been used is left out.
+    """
+    old, names = read_tensors(previous)["probabilities"], read_facts(previous)["classes"]
+    table = old.new_zeros(len(old), len(numbers))
+    for column, name in enumerate(names):
+        if name in numbers:
+            table[:, numbers[name]] = old[:, column]
+    return table
+
+
+def forget(folder: Path) -> None:
+    """Remove the tables of a round that has chosen."""
+    for table in folder.glob("table_*.safetensors"):
+        table.unlink()
