@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,6 +23,13 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # macOS has none
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _next(queue: SimpleQueue[Any]) -> Any:
+    """Wait for the next entry; a Ctrl-C that came just before a wait is only met after it, so no wait is long."""
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=0.5)
 
 
 def run(
@@ -82,7 +90,7 @@ def run(
             thread.start()
         left = set(range(len(cells)))
         for _ in threads:
-            for end in iter(ended.get, None):
+            for end in iter(partial(_next, ended), None):
                 left.discard(end[0])
                 yield end
         for index in sorted(left):
