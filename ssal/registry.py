@@ -2,7 +2,8 @@
 
 A method is one function or class in one file of its stage's folder. Positional parameters are what the framework
 supplies by name, keyword-only parameters without default are the round's, keyword-only parameters with default and
-annotation are the recipe's options. There is no second list: a file that exists is found.
+annotation are the recipe's options; a class that takes `**shared` has its base's options too. There is no second list:
+a file that exists is found.
 """
 
 from __future__ import annotations
@@ -10,20 +11,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import pkgutil
 import re
 import sys
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, create_model
+from typing import Any
 
 from ssal.errors import BadInput, nearest
+from ssal.method import Method
 from ssal.signals.vocabulary import ROUND_NAMES, VOCABULARY
 
 FOLDERS = {
@@ -35,88 +32,6 @@ FOLDERS = {
     "dataset": "data",
 }
 """Kind of method -> the stage folder its files live in."""
-
-
-class ChildStrategies:
-    """Marks the option whose keys name the strategies a wrapper builds on."""
-
-
-Children = Annotated[dict[str, float], ChildStrategies()]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A registered method and everything its signature says about it."""
-
-    kind: str
-    name: str
-    call: Callable[..., Any]
-    returns: str = ""
-    """Strategies: `scores` (one float per row, higher = ask first) or `rows` (best first)."""
-    provides: tuple[str, ...] = ()
-    """Signals: the names of the tensors it leaves in the table."""
-    traits: dict[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def _parameters(self) -> list[inspect.Parameter]:
-        target = self.call.__init__ if inspect.isclass(self.call) else self.call
-        return [p for p in inspect.signature(target).parameters.values() if p.name != "self"]
-
-    @cached_property
-    def _annotations(self) -> dict[str, Any]:
-        target = self.call.__init__ if inspect.isclass(self.call) else self.call
-        return typing.get_type_hints(target, include_extras=True)
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Names of the positional parameters."""
-        return tuple(p.name for p in self._parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """Names of the keyword-only parameters without default."""
-        return tuple(p.name for p in self._parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Recipe options and their defaults."""
-        return {p.name: p.default for p in self._parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
-
-    @cached_property
-    def model(self) -> type[BaseModel]:
-        """The pydantic model of the options: strict (a bool is no int), and no other key is allowed."""
-        fields: dict[str, Any] = {name: (self._annotations[name], default) for name, default in self.options.items()}
-        return create_model(f"{self.name} options", __config__=ConfigDict(extra="forbid", strict=True), **fields)
-
-    @property
-    def children(self) -> str | None:
-        """The option whose keys are strategies this one builds on, if it is a wrapper."""
-        for name in self.options:
-            if any(isinstance(mark, ChildStrategies) for mark in getattr(self._annotations[name], "__metadata__", ())):
-                return name
-        return None
-
-    @property
-    def docstring(self) -> str:
-        """The method's own docstring, or its module's where a file holds just one method."""
-        own = self.call.__dict__.get("__doc__") if inspect.isclass(self.call) else self.call.__doc__
-        return inspect.cleandoc(own or importlib.import_module(self.call.__module__).__doc__ or "")
-
-    @property
-    def summary(self) -> str:
-        """First sentence of the docstring."""
-        return re.split(r"(?<=\.)\s|\n\n", self.docstring, maxsplit=1)[0].replace("\n", " ").strip()
-
-    @property
-    def source(self) -> str:
-        """Where the method comes from: the first `(Authors, year)` of the docstring."""
-        found = re.search(r"\(([^()]*\b(?:19|20)\d\d[a-z]?)\)", self.docstring.replace("\n", " "))
-        return found.group(1) if found else ""
-
-    @property
-    def file(self) -> Path:
-        """The file the method stands in."""
-        return Path(inspect.getfile(self.call))
 
 
 class MethodError(Exception):
@@ -238,6 +153,13 @@ def _load(kind: str, name: str, folder: Path) -> Method:
     if found.kind != kind:
         raise BadInput(f"{name}: expected a {kind}, but {attribute!r} is a {found.kind}")
     return found
+
+
+def files(kind: str, name: str) -> list[Path]:
+    """Return the method's own file and those of its folder that hold no method: all that its code may depend on."""
+    own = find(kind, name).file
+    others = {method.file for method in methods(kind).values()} - {own}
+    return [file for file in sorted(own.parent.glob("*.py")) if file not in others]
 
 
 def needs_of(strategy: Method, options: dict[str, Any]) -> tuple[str, ...]:

@@ -20,15 +20,17 @@ STAGES = {
     "labelling.ask",
     "evaluation.measure",
 }
-GROUND = {"registry", "artefacts", "progress", "neighbours", "errors", "streams", "signals.vocabulary"}
+GROUND = {"registry", "method", "artefacts", "progress", "neighbours", "errors", "streams", "signals.vocabulary"}
 TOP = {
     "cli": 5,
     "__main__": 6,
     "compare": 4,
     "cells": 4,
     "project": 4,
+    "audit": 4,
     "claim": 4,
     "embed": 4,
+    "evaluate_encoder": 4,
     "plan": 4,
     "listing": 4,
     "round": 3,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ssal.errors import BadInput
-from ssal.registry import Children, scores
+from ssal.method import Children
+from ssal.registry import scores
 
 EXAMPLE = {"margin": 1.0, "featdist": 1.0}
 
