@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +32,16 @@ def step_rows(rows: Tensor, size: int, step: int, *names: int | str) -> Tensor:
     return rows[picked]
 
 
+def balanced_step_rows(parts: Sequence[Tensor], size: int, step: int, *names: int | str) -> Tensor:
+    """Return the `size` rows of step `step`: one of every part in turn, in an order drawn anew for every turn."""
+    picked = []
+    for place in range(step * size, (step + 1) * size):
+        turn, within = divmod(place, len(parts))
+        part = int(_shuffled(len(parts), turn, (*names, "parts"))[within])
+        picked.append(step_rows(parts[part], 1, turn, *names, "part", part))
+    return torch.cat(picked)
+
+
 def labelled_and_unlabelled(
     images: ImageSet,
     steps: range,
@@ -40,15 +50,21 @@ def labelled_and_unlabelled(
     labelled_size: int,
     unlabelled_size: int,
     names: tuple[int | str, ...],
+    class_balanced: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield one batch per step: `labelled` images with `labels`, and `unlabelled` images from all training images.
 
     The two streams are shuffled apart, and labelled images stay in the unlabelled stream (methods of the FixMatch
-    family see them there too). `unlabelled_size` 0 leaves the unlabelled part out.
+    family see them there too). `unlabelled_size` 0 leaves the unlabelled part out. With `class_balanced` every class
+    is drawn equally often into the labelled part, however many images it has.
     """
     number_of_row = torch.full((len(images),), -1)
     number_of_row[labelled_rows] = labels
-    labelled = [step_rows(labelled_rows, labelled_size, step, *names, "labelled") for step in steps]
+    if class_balanced:
+        parts = [labelled_rows[labels == number] for number in labels.unique().tolist()]
+        labelled = [balanced_step_rows(parts, labelled_size, step, *names, "labelled") for step in steps]
+    else:
+        labelled = [step_rows(labelled_rows, labelled_size, step, *names, "labelled") for step in steps]
     everything = torch.arange(len(images))
     unlabelled = (
         [step_rows(everything, unlabelled_size, step, *names, "unlabelled") for step in steps]
@@ -61,6 +77,7 @@ def labelled_and_unlabelled(
             "step": step,
             "labelled": first,
             "labels": number_of_row[labelled[index]].to(first.device),
+            "labelled_rows": labelled[index],
         }
         if second is not None:
             batch["unlabelled"], batch["unlabelled_rows"] = second, unlabelled[index]

@@ -1,17 +1,21 @@
-"""Learner: encoder, head, averaged weights, optimiser. The only base class; a method adds its loss."""
+"""Learner: encoder, head, averaged weights, optimiser, and the options all learners share. A method adds its loss."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from ssal import loop
+from ssal.data.batches import in_order
+from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.schedules import cosine_seven_sixteenths, decayed_groups, move_average, short_schedule_decay
 
@@ -44,21 +48,31 @@ class Learner(pl.LightningModule):
         views: Views,
         classes: int,
         *,
-        steps: int,
-        batch_size: int,
-        unlabelled_batch_size: int,
-        learning_rate: float,
-        weight_decay: float,
-        average_decay: float,
-        dropout: float,
+        steps: Annotated[int, Field(gt=0)] = 2**20,
+        batch_size: Annotated[int, Field(gt=1)] = 64,
+        learning_rate: Annotated[float, Field(gt=0)] = 0.03,
+        weight_decay: Annotated[float, Field(ge=0)] = 5e-4,
+        average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999,
+        swa_from: Annotated[float, Field(gt=0, lt=1)] | None = None,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        class_balanced: bool = False,
+        warm_start: bool = False,
     ) -> None:
-        """Build the network around `encoder`, which is taken over; initial head weights follow the global stream."""
+        """Build the network around `encoder`, which is taken over; initial head weights follow the global stream.
+
+        `swa_from` is the share of the steps after which the rate stays and weights are averaged equally (Izmailov et
+        al., 2018) in place of exponentially; `class_balanced` draws every class equally often into labelled batches;
+        `warm_start` begins with the weights of the round before.
+        """
         super().__init__()
         self.views, self.steps = views, steps
-        self.batch_size, self.unlabelled_batch_size = batch_size, unlabelled_batch_size
+        self.batch_size, self.unlabelled_batch_size = batch_size, 0
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.label_smoothing, self.class_balanced, self.warm_start = label_smoothing, class_balanced, warm_start
         self.network = Network(encoder, classes, dropout)
         self.average_decay = short_schedule_decay(average_decay, steps)
+        self.swa_from = None if swa_from is None else min(steps - 1, round(swa_from * steps))
         # BatchNorm forgets as fast as the weights' average does, as published (0.999 for both), but a decay below 0.9
         # counts as 0.9, PyTorch's momentum of 0.1: without averaging, the last batch alone would be its statistics.
         # The schedule still shortens that: momentum 0.1 for 10 steps would leave a third of the initial statistics.
@@ -69,9 +83,46 @@ class Learner(pl.LightningModule):
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.names: tuple[int | str, ...] = ()
 
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+        """Be shown the pool, and the labelled `rows` of it with their class numbers, before training and scoring."""
+        self.pool, self.labelled_rows, self.labels = pool, rows, labels
+
+    def start_from(self, other: Learner) -> None:
+        """Begin with the averaged weights of the round before; classes that are new since keep their first ones."""
+        state, own = other.average.state_dict(), self.network.state_dict()
+        for name, value in own.items():
+            value[tuple(map(slice, state[name].shape))].copy_(state[name]) if value.ndim else value.copy_(state[name])
+        self.average.load_state_dict(own)
+
+    def labelled_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy, smoothed as the recipe says."""
+        return cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return the method's loss for one batch; `names` is the random stream of the step."""
         raise NotImplementedError
+
+    def joint_logits(self, batch: dict[str, Any], *names: int | str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits of labelled images (weak views) and of weak and strong views of the unlabelled ones.
+
+        One forward carries all three, so that BatchNorm sees the mixture.
+        """
+        labelled = self.views.weak(batch["labelled"], *names, "labelled")
+        weak = self.views.weak(batch["unlabelled"], *names, "unlabelled")
+        strong = self.views.strong(batch["unlabelled"], *names, "unlabelled")
+        logits, _ = self.network(torch.cat([labelled, weak, strong]))
+        first, second, third = logits.split([len(labelled), len(weak), len(strong)])
+        return first, second, third
+
+    @property
+    def class_shares(self) -> Tensor:
+        """The labelled images' share of each class (C,)."""
+        counts = torch.bincount(self.labels, minlength=self.network.head.out_features)
+        return (counts / counts.sum()).to(self.device)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the method chose by itself in `fit`, for the training's record."""
+        return {}
 
     def fit(
         self,
@@ -82,7 +133,21 @@ class Learner(pl.LightningModule):
     ) -> list[float]:
         """Train to the last step, going on from the checkpoint in `folder` where one stands."""
         self.names = names
-        return loop.fit(self, self.steps, batches, folder, names, trainer_options)
+        curve = loop.fit(self, self.steps, batches, folder, names, trainer_options)
+        if self.swa_from is not None:
+            self._renew_statistics()
+        return curve
+
+    @torch.no_grad()
+    def _renew_statistics(self) -> None:
+        """Compute BatchNorm's statistics for averaged weights that never ran, over weak views of the whole pool."""
+        layers = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # the plain mean over all batches
+        self.average.train()
+        for number, images in enumerate(in_order(self.pool) if layers else ()):
+            self.average(self.views.weak(images.to(self.device), *self.names, "statistics", number))
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
         """Compute the loss in the stream of this step."""
@@ -90,15 +155,19 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Average the weights after every step."""
-        move_average(self.average, self.network, self.average_decay)
+        decay = self.average_decay
+        if self.swa_from is not None:  # of n networks since then, the newest counts 1/n
+            decay = 1 - 1 / max(1, self.global_step - self.swa_from)
+        move_average(self.average, self.network, decay)
 
     def configure_optimizers(self) -> Any:
-        """SGD with Nesterov momentum and the cosine that ends at 7π/16, stepped every batch."""
+        """SGD with Nesterov momentum and the cosine that ends at 7π/16 (or where SWA begins), stepped every batch."""
+        last = self.steps if self.swa_from is None else self.swa_from
         optimiser = torch.optim.SGD(
             decayed_groups(self.network, self.weight_decay), lr=self.learning_rate, momentum=0.9, nesterov=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: cosine_seven_sixteenths(min(1.0, step / self.steps))
+            optimiser, lambda step: cosine_seven_sixteenths(min(last, step) / self.steps)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

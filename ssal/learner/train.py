@@ -22,15 +22,12 @@ from ssal.pretext.encoder import SHARED_FILES, Encoder
 from ssal.streams import stream
 
 log = logging.getLogger("ssal")
-HERE = Path(__file__).parent
-CODE = ("base.py", "schedules.py", "train.py", "trained.py")
-"""What every learner depends on beside its own file."""
 WEIGHTS = "learner.safetensors"
 
 
 def sources(method: str) -> list[Path]:
     """Return the files whose code a learner depends on, its encoder's left aside."""
-    return [registry.find("learner", method).file, *(HERE / name for name in CODE), *SHARED_FILES]
+    return [*registry.files("learner", method), *SHARED_FILES]
 
 
 def train(
@@ -54,6 +51,19 @@ def train(
         return None
     filed = registry.find("learner", method)
     numbers = ledger.class_numbers(images.classes)
+    before = None
+    if options.get("warm_start") and round_number:
+        before = train(
+            encoder,
+            images,
+            ledger.before(round_number - 1),
+            round_number - 1,
+            checkpoints,
+            seed,
+            trainer,
+            method=method,
+            options=options,
+        )
     facts = {
         "method": method,
         "options": options,
@@ -65,6 +75,7 @@ def train(
         "round": round_number,
         "precision": trainer.get("precision"),
         "compile": trainer.get("compile", False),
+        "starts_from": before.folder.name if before else None,
         "source": source_fingerprint(*sources(method)),
     }
     folder = checkpoints / "learners" / fingerprint(facts)
@@ -75,14 +86,25 @@ def train(
         network = Identity(seen.pool.shape[0]) if len(seen.pool.shape) == 1 else encoder.build()
         learner: Learner = filed.call(network, Views.of(seen), len(numbers), **options)
 
+    rows = torch.tensor([images.pool.row(id) for id in sorted(answered)])
+    labels = torch.tensor([answered[id] for id in sorted(answered)])
+    learner.see(seen.pool, rows, labels)
+
     def make(folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
-        rows = torch.tensor([images.pool.row(id) for id in sorted(answered)])
-        labels = torch.tensor([answered[id] for id in sorted(answered)])
+        if before:
+            learner.start_from(before.learner)
         log.info("train %s on %d labels: %d steps", method, len(rows), learner.steps)
         curve = learner.fit(
             lambda steps: batches.labelled_and_unlabelled(
-                seen.pool, steps, rows, labels, learner.batch_size or len(rows), learner.unlabelled_batch_size, names
+                seen.pool,
+                steps,
+                rows,
+                labels,
+                learner.batch_size or len(rows),
+                learner.unlabelled_batch_size,
+                names,
+                learner.class_balanced,
             ),
             folder,
             names,
@@ -91,7 +113,7 @@ def train(
         seconds = time.perf_counter() - began
         write_tensors(folder / WEIGHTS, learner.average.state_dict())
         record = {name: value for name, value in facts.items() if name != "labels"}
-        return {**record, "labels": len(rows), "train_seconds": seconds, "loss": curve}
+        return {**record, "labels": len(rows), "train_seconds": seconds, "loss": curve, **learner.facts()}
 
     once(folder, make, WEIGHTS)
     learner.average.load_state_dict(read_tensors(folder / WEIGHTS))

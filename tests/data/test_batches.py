@@ -129,7 +129,7 @@ def test_batches_from_the_middle_are_those_of_a_whole_run(unlabelled_size: int) 
     later = by_step(labelled_and_unlabelled(images, range(13, 20), labelled, labels, 5, unlabelled_size, (3, "train")))
     assert list(later) == list(range(13, 20))
     for step, batch in later.items():
-        assert set(batch) == {"step", "labelled", "labels"} | (
+        assert set(batch) == {"step", "labelled", "labels", "labelled_rows"} | (
             {"unlabelled", "unlabelled_rows"} if unlabelled_size else set()
         )
         for name in set(batch) - {"step"}:
