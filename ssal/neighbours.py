@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import faiss
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 SPARE = 8
 """Neighbours searched beyond k. Distances by the product formula are only good to about 1e-3 of a vector's length near
@@ -18,11 +19,12 @@ POINTS_AT_ONCE = 1 << 17
 
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Multiply float32 matrices in float32 inside the block, whatever precision training asked for."""
+    """Multiply float32 matrices in float32 inside the block or function, whatever precision training asked for."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
     finally:
         torch.set_float32_matmul_precision(before)
 
@@ -52,11 +54,37 @@ def nearest_others(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Both are (M, min(k, M - 1)), nearest first.
     """
     distances, rows = nearest(points, points, k + 1)
-    itself = rows == torch.arange(len(points), device=rows.device)[:, None]
+    order = _all_but_itself(rows)
+    return distances.gather(1, order), rows.gather(1, order)
+
+
+def most_similar_others(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return cosine similarities and rows of the `k` most similar other points for each of `points` (M, D).
+
+    Both are (M, min(k, M - 1)), most similar first. Takes half the time of `nearest_others`, as similarities are good
+    to 1e-6 as they come; among equal ones which are returned is arbitrary. Zero vectors are similar to none.
+    """
+    if k < 1 or len(points) == 0:
+        raise ValueError(f"most_similar_others: expected k >= 1 and points, got k = {k} and {tuple(points.shape)}")
+    unit, wanted = normalize(points.detach().float()).contiguous(), min(k + 1, len(points))
+    if unit.is_cuda:
+        rows = _search_torch(unit, unit, wanted, cosine=True)
+        blocks = max(1, (1 << 26) // (wanted * unit.shape[1]))
+        pairs = zip(unit.split(blocks), rows.split(blocks), strict=True)
+        similarities = torch.cat([(unit[of] * block[:, None]).sum(2) for block, of in pairs])
+    else:
+        found = faiss.knn(unit.numpy(), unit.numpy(), wanted, faiss.METRIC_INNER_PRODUCT)
+        similarities, rows = map(torch.from_numpy, found)
+    order = _all_but_itself(rows)
+    return similarities.gather(1, order).clamp(-1, 1), rows.gather(1, order)
+
+
+def _all_but_itself(rows: Tensor) -> Tensor:
+    """Return the columns (M, K - 1) of what was found for every point without the point itself."""
+    itself = rows == torch.arange(len(rows), device=rows.device)[:, None]
     # Among many copies of one point the search may return others in its place; then the last one goes.
     itself[:, -1] |= ~itself.any(1)
-    order = (~itself).to(torch.uint8).argsort(dim=1, stable=True)[:, 1:]
-    return distances.gather(1, order), rows.gather(1, order)
+    return (~itself).to(torch.uint8).argsort(dim=1, stable=True)[:, 1:]
 
 
 def _search_faiss(queries: Tensor, points: Tensor, k: int) -> Tensor:
@@ -64,9 +92,9 @@ def _search_faiss(queries: Tensor, points: Tensor, k: int) -> Tensor:
     return torch.from_numpy(faiss.knn(queries.numpy(), points.numpy(), k)[1])
 
 
-def _search_torch(queries: Tensor, points: Tensor, k: int, cells: int = 1 << 27) -> Tensor:
-    """Rows of the k nearest points, by blocks of at most `cells` distances."""
-    squares = points.square().sum(1)
+def _search_torch(queries: Tensor, points: Tensor, k: int, cells: int = 1 << 27, cosine: bool = False) -> Tensor:
+    """Rows of the k nearest points, or of unit vectors' most similar ones, by blocks of at most `cells` distances."""
+    squares = points.new_zeros(len(points)) if cosine else points.square().sum(1)
     width = min(len(points), POINTS_AT_ONCE)
     height = max(1, cells // width)
     found = []

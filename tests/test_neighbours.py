@@ -6,7 +6,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from ssal import neighbours
-from ssal.neighbours import nearest, nearest_others
+from ssal.neighbours import most_similar_others, nearest, nearest_others
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -75,6 +75,31 @@ def test_a_point_is_not_its_own_neighbour_even_among_copies() -> None:
     numpy.testing.assert_allclose(distances[30:].numpy(), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("search", ["faiss", "torch"])
+def test_most_similar_others_agree_with_scikit_learn(search: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = normal(300, 12) + 0.5
+    points[7] = 0  # similar to none, and the neighbour of none that has similar ones
+    if search == "torch":
+        monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    similarities, rows = most_similar_others(points, 20)
+    peer = NearestNeighbors(n_neighbors=21, metric="cosine", algorithm="brute").fit(points.double())
+    expected, expected_rows = peer.kneighbors(points.double())
+    others = torch.arange(300) != 7
+    numpy.testing.assert_array_equal(rows[others], expected_rows[others.numpy(), 1:])
+    numpy.testing.assert_allclose(similarities[others], 1 - expected[others.numpy(), 1:], atol=2e-6)
+    assert (similarities[7] == 0).all() and 7 not in rows
+
+
+def test_most_similar_others_among_copies_and_few() -> None:
+    similarities, rows = most_similar_others(torch.cat([torch.ones(30, 2), normal(20, 2)]), 5)
+    assert not (rows == torch.arange(50)[:, None]).any()
+    assert torch.allclose(similarities[:30], torch.ones(30, 5)) and similarities.max() <= 1
+    assert most_similar_others(normal(4, 2), 20)[1].shape == (4, 3)
+    assert most_similar_others(normal(1, 2), 20)[1].shape == (1, 0)
+    with pytest.raises(ValueError, match="most_similar_others: expected k >= 1"):
+        most_similar_others(normal(4, 2), 0)
+
+
 def test_training_precision_does_not_reach_the_search() -> None:
     before = torch.get_float32_matmul_precision()
     with neighbours.full_precision():
@@ -83,6 +108,8 @@ def test_training_precision_does_not_reach_the_search() -> None:
             assert torch.get_float32_matmul_precision() == "highest"
         assert torch.get_float32_matmul_precision() == "medium"
     assert torch.get_float32_matmul_precision() == before
+    with torch.autocast("cpu", torch.bfloat16), neighbours.full_precision():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
 @pytest.mark.gpu
