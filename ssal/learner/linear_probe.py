@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,10 +9,13 @@ import torch
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
+from ssal.learner.frozen import FrozenLearner
 from ssal.registry import learner
+
+Penalty = Annotated[float, Field(gt=0)]
 
 
 def solve_head(features: Tensor, labels: Tensor, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
@@ -45,47 +45,50 @@ def solve_head(features: Tensor, labels: Tensor, classes: int, penalty: float) -
 
 
 @learner("linear_probe", frozen=True)
-class LinearProbe(Learner):
+class LinearProbe(FrozenLearner):
     """L2-regularised multinomial logistic regression on frozen features, solved to its optimum (Chen et al., 2020).
 
     Differs from the paper: solved by L-BFGS on standardised features without views, as suits few labels, instead of
     trained by SGD for 100 epochs.
     """
 
-    frozen = True
-
     def __init__(
-        self, encoder: nn.Module, views: Views, classes: int, *, penalty: Annotated[float, Field(gt=0)] = 1.0
-    ) -> None:
-        """Take the recipe's options; `penalty` is the inverse of scikit-learn's C."""
-        super().__init__(
-            encoder,
-            views,
-            classes,
-            steps=1,
-            batch_size=0,
-            unlabelled_batch_size=0,
-            learning_rate=1.0,
-            weight_decay=0.0,
-            average_decay=0.0,
-            dropout=0.0,
-        )
-        self.penalty = penalty
-
-    def fit(
         self,
-        batches: Callable[[range], Iterable[Any]],
-        folder: Path,
-        names: tuple[int | str, ...],
-        trainer_options: dict[str, Any],
-    ) -> list[float]:
-        """Solve for the head at once; the one batch holds every labelled feature vector."""
-        (batch,) = batches(range(1))
-        head = self.network.head
-        features, labels = batch["labelled"].cpu().float(), batch["labels"].cpu()
+        encoder: nn.Module,
+        views: Views,
+        classes: int,
+        *,
+        penalty: Penalty = 1.0,
+        penalties: tuple[Penalty, ...] = (),
+        **shared: Any,
+    ) -> None:
+        """Take the recipe's options; `penalty` is the inverse of scikit-learn's C.
+
+        Of `penalties`, where there are any, every round takes the one with the fewest mistakes on labelled images that
+        are held out in turn; of equal ones the one under which their labels are most likely, or else the stronger one.
+        It is `penalty` where no image can be held out.
+        """
+        super().__init__(encoder, views, classes, **shared)
+        self.penalty, self.penalties = penalty, sorted(penalties, reverse=True)
+
+    def tune(self, features: Tensor, labels: Tensor) -> None:
+        """Choose the penalty."""
+        given = self.penalty
+        found: dict[float, tuple[int, float]] = {}
+        for penalty in self.penalties:
+            self.penalty = penalty
+            logits, truth = self.held_out(features, labels)
+            if len(truth):
+                found[penalty] = int((logits.argmax(dim=1) != truth).sum()), float(cross_entropy(logits, truth))
+        self.penalty = min(found, key=found.__getitem__, default=given)
+
+    def solve(self, features: Tensor, labels: Tensor) -> None:
+        """Solve for the head."""
+        head = self.average.head
         weight, bias = solve_head(features, labels, head.out_features, self.penalty)
-        with torch.no_grad():
-            head.weight.copy_(weight)
-            head.bias.copy_(bias)
-        self.average = copy.deepcopy(self.network)
-        return []
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the penalty that was chosen, too."""
+        return {**super().facts(), **({"penalty": self.penalty} if self.penalties else {})}
