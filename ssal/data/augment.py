@@ -76,11 +76,12 @@ def _contrastive(
     grayscale: float,
     blur: float,
     solarise: float,
+    max_scale: float,
 ) -> nn.Sequential:
     kernel = max(3, int(0.1 * min(height, width)) // 2 * 2 + 1)
     steps: list[nn.Module] = [
         # "resample" crops the batch in one warp; "slice" loops over the images.
-        kornia.RandomResizedCrop((height, width), scale=(min_scale, 1.0), cropping_mode="resample"),
+        kornia.RandomResizedCrop((height, width), scale=(min_scale, max_scale), cropping_mode="resample"),
         kornia.RandomHorizontalFlip(p=0.5 if flip else 0.0),
         kornia.ColorJitter(0.8 * strength, 0.8 * strength, saturation * strength, 0.2 * strength, p=0.8),
         kornia.RandomGrayscale(p=grayscale),
@@ -104,20 +105,24 @@ def contrastive(
     grayscale: float = 0.2,
     blur: float = 0.0,
     solarise: float = 0.0,
+    max_scale: float = 1.0,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Crop, resize and recolour each image at random for self-supervision (Chen et al., 2020; Grill et al., 2020).
 
-    A crop of `min_scale` to 1 of the area with sides 3:4 to 4:3, a mirror image half the time if `flip`, colour jitter
-    of 0.8, 0.8, `saturation` and 0.2 times `strength` with probability 0.8, then grey, blur (kernel a tenth of the
-    side, sigma 0.1 … 2) and solarise (above one half) with the probabilities given. SimCLR leaves blur and solarise
-    out on small images; BYOL's two views are `blur=1.0` and `blur=0.1, solarise=0.2`, with `saturation=0.4` for both.
-    uint8 in, float32 in [0, 1] out, same size; no other random stream moves.
+    A crop of `min_scale` to `max_scale` of the area with sides 3:4 to 4:3, a mirror image half the time if `flip`,
+    colour jitter of 0.8, 0.8, `saturation` and 0.2 times `strength` with probability 0.8, then grey, blur (kernel a
+    tenth of the side, sigma 0.1 … 2) and solarise (above one half) with the probabilities given. SimCLR leaves blur
+    and solarise out on small images; BYOL's two views are `blur=1.0` and `blur=0.1, solarise=0.2`, with
+    `saturation=0.4` for both. DINO's local crops have a `size` below that of the images and a `max_scale` below 1.
+    uint8 in, float32 in [0, 1] out, of the same size or of `size` (height, width); no other random stream moves.
     Differs from the authors' code: crops are resized by bilinear interpolation with aligned corners, and the order of
     the four jitters, each of them equal to torchvision's, is drawn once per call. All else is drawn per image.
     """
     if not len(images):
         return images.float()
-    steps = _contrastive(*images.shape[2:], flip, strength, saturation, min_scale, grayscale, blur, solarise)
+    height, width = size or images.shape[2:]
+    steps = _contrastive(height, width, flip, strength, saturation, min_scale, grayscale, blur, solarise, max_scale)
     # kornia draws from the global CPU generator, whatever device the images are on.
     with torch.random.fork_rng(devices=[]), torch.autocast(images.device.type, enabled=False):
         torch.default_generator.manual_seed(stream_seed)

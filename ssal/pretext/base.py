@@ -1,8 +1,10 @@
-"""Pretext: a backbone, its projection, an optimiser with warm-up and cosine. A method adds heads and a loss."""
+"""Pretext: backbone, views, optimiser, schedule, and the options all pretexts share. A method adds heads and a loss."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
@@ -16,7 +18,8 @@ from ssal.data.views import Views
 from ssal.errors import BadInput
 from ssal.streams import stream
 
-Optimiser = Literal["sgd", "lars"]
+Optimiser = Literal["sgd", "lars", "adamw"]
+Probability = Annotated[float, Field(ge=0, le=1)]
 NO_DECAY = "LARS scales only what decays; type 1.0e-6 or more, or optimiser=sgd"
 
 
@@ -28,7 +31,8 @@ def _fits_optimiser(weight_decay: float, options: ValidationInfo) -> float:
 
 
 WeightDecay = Annotated[float, Field(ge=0), AfterValidator(_fits_optimiser)]
-"""Type of the option in a method's signature, where it stands after `optimiser`: checks see what is before them."""
+"""Type of the option in a signature, where it stands after `optimiser`: checks see what is before them. So a method
+with a weight decay of its own declares its optimiser, too."""
 
 
 def warm_cosine(step: int, steps: int, warm_up: int) -> float:
@@ -36,6 +40,20 @@ def warm_cosine(step: int, steps: int, warm_up: int) -> float:
     if step < warm_up:
         return (step + 1) / warm_up
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+def half_cosine(start: float, end: float, progress: float) -> float:
+    """Return a value that goes from `start` to `end` by a half cosine while `progress` goes from 0 to 1."""
+    return end - (end - start) * (math.cos(math.pi * progress) + 1) / 2
+
+
+def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return optimiser groups: kernels decay; biases and BatchNorm neither decay nor are scaled by LARS."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
 
 
 def spread(projections: Tensor) -> Tensor:
@@ -49,27 +67,47 @@ def spread(projections: Tensor) -> Tensor:
 class Pretext(pl.LightningModule):
     """Trains `backbone` on two random views of every image, without labels."""
 
+    saturation = 0.8
+    """Jitter of the saturation per unit of `strength`; some methods' authors halved it."""
+
     def __init__(
         self,
         backbone: nn.Module,
         views: Views,
         *,
+        epochs: Annotated[int, Field(gt=0)] = 200,
+        max_steps: Annotated[int, Field(gt=0)] | None = None,
+        batch_size: Annotated[int, Field(gt=1)] = 512,
+        optimiser: Optimiser = "sgd",
+        learning_rate: Annotated[float, Field(gt=0)] = 0.03,
+        weight_decay: WeightDecay = 5e-4,
+        warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        strength: Probability = 0.5,
+        min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08,
+        blur: Probability = 0.0,
         steps: int,
-        batch_size: int,
-        optimiser: Optimiser,
-        learning_rate: float,
-        weight_decay: float,
-        warm_up: float,
     ) -> None:
-        """`learning_rate` is per 256 images of a batch; `warm_up` is a share of the steps."""
+        """`learning_rate` is per 256 images of a batch; `warm_up` is a share of the steps.
+
+        The stage turns `epochs`, and `max_steps` where given, into `steps`.
+        """
         super().__init__()
         if optimiser == "lars" and not weight_decay:
             raise BadInput(f"pretext.weight_decay: {NO_DECAY}")  # for callers without a recipe
         self.backbone, self.views, self.steps, self.batch_size = backbone, views, steps, batch_size
+        self.width: int = backbone.num_features  # type: ignore[assignment]
         self.optimiser, self.weight_decay, self.warm_up = optimiser, weight_decay, warm_up
         self.learning_rate = learning_rate * batch_size / 256
+        options = {"strength": strength, "saturation": self.saturation, "min_scale": min_scale, "blur": blur}
+        self.view_options: tuple[dict[str, Any], dict[str, Any]] = (options, dict(options))
         self.names: tuple[int | str, ...] = ()
         self.register_buffer("spread", torch.tensor(1.0))
+
+    def differ(self, **options: tuple[float, float]) -> None:
+        """Give the first and the second view options of their own, as pairs."""
+        for name, pair in options.items():
+            for of_view, value in zip(self.view_options, pair, strict=True):
+                of_view[name] = value
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the method's loss for two batches of views of the same images."""
@@ -77,26 +115,40 @@ class Pretext(pl.LightningModule):
 
     def two_views(self, images: Tensor, first_seed: int, second_seed: int) -> tuple[Tensor, Tensor]:
         """Return two normalised random views of stored images."""
-        raise NotImplementedError
+        drawn = zip((first_seed, second_seed), self.view_options, strict=True)
+        first, second = (self.views.contrastive(images, seed, **options) for seed, options in drawn)
+        return first, second
+
+    def seed(self, view: int) -> int:
+        """Return the seed of a view of this step, counted from 1."""
+        return stream(*self.names, "step", self.global_step, "view", view)
+
+    def draw(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the views of this step, as `loss` takes them."""
+        return self.two_views(images, self.seed(1), self.seed(2))
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
-        """Draw two views in the stream of this step and compare them."""
-        seeds = (stream(*self.names, "step", self.global_step, "view", view) for view in (1, 2))
+        """Draw the views in the streams of this step and compare them."""
         with torch.no_grad():
-            first, second = self.two_views(batch["images"], *seeds)
-        return self.loss(first, second)
+            views = self.draw(batch["images"])
+        return self.loss(*views)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the optimiser's groups; one that says `steady` keeps its learning rate."""
+        return decayed_groups(self, self.weight_decay)
 
     def configure_optimizers(self) -> Any:
-        """SGD or LARS with momentum 0.9; biases and BatchNorm neither decay nor are scaled by LARS."""
-        parameters = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
-        kernels = {"params": [p for _, p in parameters if p.ndim > 1], "weight_decay": self.weight_decay}
-        others = {"params": [p for _, p in parameters if p.ndim <= 1], "weight_decay": 0.0}
-        algorithm = LARS if self.optimiser == "lars" else torch.optim.SGD
-        optimiser = algorithm([kernels, others], lr=self.learning_rate, momentum=0.9)
+        """SGD or LARS with momentum 0.9, or AdamW; linear warm-up, then a cosine, stepped every batch."""
+        algorithms = {"sgd": partial(torch.optim.SGD, momentum=0.9), "lars": partial(LARS, momentum=0.9)}
+        optimiser = algorithms.get(self.optimiser, torch.optim.AdamW)(self.groups(), lr=self.learning_rate)
         warm = round(self.warm_up * self.steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warm_cosine(step, self.steps, warm))
+        factors = [
+            (lambda step: 1.0) if group.get("steady") else (lambda step: warm_cosine(step, self.steps, warm))
+            for group in optimiser.param_groups
+        ]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def track(self, projections: Tensor) -> None:
-        """Follow the spread of the projections, the sign of a collapse."""
-        self.spread.lerp_(spread(projections), 0.1)  # type: ignore[operator]
+    def track(self, projections: Tensor, measure: Callable[[Tensor], Tensor] = spread) -> None:
+        """Follow the spread of the projections, or another `measure` of theirs; near 0 is the sign of a collapse."""
+        self.spread.lerp_(measure(projections.detach()), 0.1)  # type: ignore[operator]

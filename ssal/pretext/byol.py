@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import Annotated, Any
 
 import torch
@@ -14,15 +13,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.pretext.base import Optimiser, Pretext, WeightDecay
+from ssal.pretext.base import Optimiser, Pretext, Probability, WeightDecay, half_cosine
 from ssal.registry import pretext
-
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def target_decay(base: float, progress: float) -> float:
     """Return the target's averaging decay, which rises from `base` to 1 by a half cosine (Grill et al., 2020)."""
-    return 1 - (1 - base) * (math.cos(math.pi * progress) + 1) / 2
+    return half_cosine(base, 1, progress)
 
 
 @pretext("byol")
@@ -36,14 +33,14 @@ class BYOL(Pretext):
     quarter of the gradient, to which LARS is blind; blur and solarise are off unless asked for, as small images want.
     """
 
+    saturation = 0.4
+
     def __init__(
         self,
         backbone: nn.Module,
         views: Views,
         *,
         epochs: Annotated[int, Field(gt=0)] = 100,
-        max_steps: Annotated[int, Field(gt=0)] | None = None,
-        batch_size: Annotated[int, Field(gt=1)] = 512,
         hidden: Annotated[int, Field(gt=0)] = 1024,
         projection: Annotated[int, Field(gt=0)] = 256,
         target_decay_base: Annotated[float, Field(ge=0, lt=1)] = 0.97,
@@ -51,39 +48,27 @@ class BYOL(Pretext):
         learning_rate: Annotated[float, Field(gt=0)] = 0.45,
         weight_decay: WeightDecay = 1e-6,
         warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.1,
-        strength: Annotated[float, Field(ge=0, le=1)] = 0.5,
-        min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08,
         blur: tuple[Probability, Probability] = (0.0, 0.0),
         solarise: tuple[Probability, Probability] = (0.0, 0.0),
-        steps: int,
+        **shared: Any,
     ) -> None:
-        """Take the recipe's options; `max_steps` caps the epochs; blur and solarise are probabilities per view."""
+        """Take the recipe's options; blur and solarise are probabilities per view."""
         super().__init__(
             backbone,
             views,
-            steps=steps,
-            batch_size=batch_size,
             optimiser=optimiser,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
             warm_up=warm_up,
+            **shared,
         )
-        width: int = backbone.num_features  # type: ignore[assignment]
-        self.projection = BYOLProjectionHead(width, hidden, projection)
+        self.differ(blur=blur, solarise=solarise)
+        self.projection = BYOLProjectionHead(self.width, hidden, projection)
         self.prediction = BYOLPredictionHead(projection, hidden, projection)
         self.target_backbone = copy.deepcopy(backbone).requires_grad_(False)
         self.target_projection = copy.deepcopy(self.projection).requires_grad_(False)
         self.criterion = NegativeCosineSimilarity()
         self.target_decay_base = target_decay_base
-        self.view_options = [
-            {"strength": strength, "saturation": 0.4, "min_scale": min_scale, "blur": blurred, "solarise": solarised}
-            for blurred, solarised in zip(blur, solarise, strict=True)
-        ]
-
-    def two_views(self, images: Tensor, first_seed: int, second_seed: int) -> tuple[Tensor, Tensor]:
-        """Draw the two views, which may differ in blur and solarise."""
-        first = self.views.contrastive(images, first_seed, **self.view_options[0])
-        return first, self.views.contrastive(images, second_seed, **self.view_options[1])
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the mean of the two directions' negative cosine similarities."""

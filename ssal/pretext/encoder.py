@@ -20,7 +20,7 @@ from ssal.data.views import Views
 DATA_FILES = ("affine", "augment", "batches", "decode", "images", "lazy", "randaugment", "tones", "views")
 SHARED_FILES = [
     Path(__file__),
-    *(Path(__file__).parents[1] / name for name in ("backbones.py", "loop.py", "streams.py")),
+    *(Path(__file__).parents[1] / name for name in ("backbones.py", "loop.py", "neighbours.py", "streams.py")),
     *(Path(__file__).parents[1] / "data" / f"{name}.py" for name in DATA_FILES),
 ]
 """What every training depends on beside its own file: a change here makes fingerprints new."""

@@ -22,9 +22,7 @@ log = logging.getLogger("ssal")
 
 def sources(method: str) -> list[Path]:
     """Return the files whose code an encoder depends on."""
-    if method == "none":
-        return SHARED_FILES
-    return [*SHARED_FILES, registry.find("pretext", method).file, Path(__file__).with_name("base.py"), Path(__file__)]
+    return SHARED_FILES if method == "none" else [*registry.files("pretext", method), *SHARED_FILES]
 
 
 def encoder_of(

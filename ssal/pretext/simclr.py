@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from lightly.loss import NTXentLoss
@@ -31,39 +31,26 @@ class SimCLR(Pretext):
         views: Views,
         *,
         epochs: Annotated[int, Field(gt=0)] = 1000,
-        max_steps: Annotated[int, Field(gt=0)] | None = None,
-        batch_size: Annotated[int, Field(gt=1)] = 512,
         temperature: Annotated[float, Field(gt=0)] = 0.5,
         projection: Annotated[int, Field(gt=0)] = 128,
         optimiser: Optimiser = "lars",
         learning_rate: Annotated[float, Field(gt=0)] = 1.0,
         weight_decay: WeightDecay = 1e-4,
         warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.01,
-        strength: Annotated[float, Field(ge=0, le=1)] = 0.5,
-        min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08,
-        blur: Annotated[float, Field(ge=0, le=1)] = 0.0,
-        steps: int,
+        **shared: Any,
     ) -> None:
-        """Take the recipe's options; the stage turns epochs, and `max_steps` where given, into `steps`."""
+        """Take the recipe's options."""
         super().__init__(
             backbone,
             views,
-            steps=steps,
-            batch_size=batch_size,
             optimiser=optimiser,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
             warm_up=warm_up,
+            **shared,
         )
-        width: int = backbone.num_features  # type: ignore[assignment]
-        self.projection = SimCLRProjectionHead(width, width, projection)
+        self.projection = SimCLRProjectionHead(self.width, self.width, projection)
         self.criterion = NTXentLoss(temperature)
-        self.view_options = {"strength": strength, "min_scale": min_scale, "blur": blur}
-
-    def two_views(self, images: Tensor, first_seed: int, second_seed: int) -> tuple[Tensor, Tensor]:
-        """Draw both views from the same distribution."""
-        first = self.views.contrastive(images, first_seed, **self.view_options)
-        return first, self.views.contrastive(images, second_seed, **self.view_options)
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the normalised temperature-scaled cross-entropy of the projections."""

@@ -151,6 +151,18 @@ def test_contrastive_crops_keep_the_least_share() -> None:
     assert shares[1].min() > 0.45 and 0.65 < shares[1].mean() < 0.8
 
 
+def test_local_crops_keep_the_most_share_at_a_size_of_their_own() -> None:
+    ramp = torch.arange(64).mul(4).to(torch.uint8)
+    image = torch.stack([ramp.expand(64, 64), ramp.view(-1, 1).expand(64, 64), torch.zeros(64, 64, dtype=torch.uint8)])
+    how = {"strength": 0, "grayscale": 0, "min_scale": 0.05, "max_scale": 0.4, "size": (28, 20)}
+    views = augment.contrastive(image.expand(500, -1, -1, -1), 3, flip=False, **how)
+    assert views.shape == (500, 3, 28, 20)
+    width = (views[:, 0].amax((1, 2)) - views[:, 0].amin((1, 2))) * 255 / 252
+    height = (views[:, 1].amax((1, 2)) - views[:, 1].amin((1, 2))) * 255 / 252
+    shares = width * height
+    assert shares.min() < 0.09 and 0.38 < shares.max() < 0.42 and 0.18 < shares.mean() < 0.27
+
+
 def test_contrastive_with_everything_off_is_the_image() -> None:
     images = noise(6, 32, 32)
     views = augment.contrastive(images, 1, flip=False, strength=0, grayscale=0, min_scale=1.0)
@@ -195,7 +207,7 @@ def test_jitter_strength() -> None:
 def test_jitters_equal_torchvisions() -> None:
     """Factors are kornia's own draws; the order is whichever it drew, so a reordered or unlike jitter shows."""
     images = noise(40, 16, 16)
-    jitter = next(step for step in augment._contrastive(16, 16, False, 1.0, 0.8, 1.0, 0.0, 0.0, 0.0)
+    jitter = next(step for step in augment._contrastive(16, 16, False, 1.0, 0.8, 1.0, 0.0, 0.0, 0.0, 1.0)
                   if type(step).__name__ == "ColorJitter")  # fmt: skip
     views = augment.contrastive(images, 11, flip=False, strength=1.0, min_scale=1.0, grayscale=0.0)
     drawn, checked = jitter._params, 0
