@@ -114,6 +114,16 @@ class AtomicCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
+def fastest_precision(accelerator: str) -> str:
+    """Return bf16-mixed where the device that `accelerator` means computes in bfloat16, else 32-true."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:  # torch has no public question for CPUs
+        asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        fast = accelerator != "mps" and any(getattr(torch.cpu, name, bool)() for name in asked)
+    return "bf16-mixed" if fast else "32-true"
+
+
 def _trainer(options: dict[str, Any], callbacks: list[pl.Callback], **more: Any) -> pl.Trainer:
     given = {key: value for key, value in options.items() if key in ("accelerator", "devices", "precision")}
     if given.get("precision") == "16-mixed" and not torch.cuda.is_available():

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from ssal import registry
 from ssal.errors import BadInput
 from ssal.listing import KINDS, describe, print_listing
+from ssal.loop import fastest_precision
 from ssal.recipe import differences, load, schema
 from ssal.recipe.skeleton import SECTIONS
 
@@ -101,7 +102,7 @@ def test_arms_lie_over_the_recipe(file: Path) -> None:
     assert ssl_only.trainer == {
         "accelerator": "auto",
         "devices": 1,
-        "precision": "32-true",
+        "precision": fastest_precision("auto"),
         "compile": False,
         "checkpoint_seconds": 30.0,
     }
@@ -247,7 +248,8 @@ def test_arms_travel_to_worker_processes(file: Path) -> None:
             "    learner: {method: supervised}",
             "    learner: {method: supervised, mu: 3}",
             "r.yaml:22:35: arms.supervised.learner.mu: no such key for learner 'supervised' "
-            "(keys: method, steps, batch_size, learning_rate, weight_decay, average_decay, dropout)",
+            "(keys: method, steps, batch_size, learning_rate, weight_decay, average_decay, swa_from, dropout, "
+            "label_smoothing, class_balanced, warm_start)",
         ),
         ("seeds:", "seed:", "r.yaml:2:1: seed: no such key in a recipe; did you mean 'seeds'?"),
         (
@@ -598,7 +600,8 @@ def test_embeddings_are_for_frozen_learners(file: Path) -> None:
     text = BASE.split("compare")[0].replace("source: digits, size: 8", "source: embeddings, path: f.npy")
     assert problems(file, text) == [
         "r.yaml:6:11: pretext.method: 'simclr' trains on images, but data.source is embeddings; use none",
-        "r.yaml:9:11: learner.method: 'fixmatch' trains on images, but data.source is embeddings; use linear_probe",
+        "r.yaml:9:11: learner.method: 'fixmatch' trains on images, but data.source is embeddings; use "
+        "gp_head or label_propagation or linear_probe",
     ]
     file.write_text(text)
     fitting = ["learner.method=linear_probe", "pretext.method=none", "acquisition.strategy=typiclust"]
@@ -777,10 +780,11 @@ def test_mangled_text_is_loaded_or_refused(file: Path, at: int, cut: int, put: s
 
 
 def test_differences_name_what_a_finished_run_forbids(file: Path) -> None:
-    old = load(file).arms["ssl_and_al"].resolved()
+    fixed = "trainer.precision=32-true"
+    old = load(file, [fixed]).arms["ssl_and_al"].resolved()
 
     def against(*overrides: str) -> list[str]:
-        return differences(old, load(file, overrides).arms["ssl_and_al"].resolved())
+        return differences(old, load(file, [fixed, *overrides]).arms["ssl_and_al"].resolved())
 
     assert against() == []
     assert (
@@ -804,7 +808,7 @@ def test_differences_name_what_a_finished_run_forbids(file: Path) -> None:
         "acquisition.first_size",
         "acquisition.query_size",
     ]
-    assert against("learner.method=linear_probe")[:2] == ["learner.method", "learner.steps"]
+    assert against("learner.method=linear_probe")[:2] == ["learner.method", "learner.mu"]
     assert against("acquisition.strategy=kmeans") == ["acquisition.strategy", "acquisition.options.iterations"]
     lists = {"a": [1, 2], "b": {}}
     assert differences(lists, {"a": [2, 1], "b": {"c": 1}}) == ["a", "b.c"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssal.errors import nearest
+from ssal.loop import fastest_precision
 from ssal.recipe.arm import Arm, Recipe
 from ssal.recipe.coherence import check_arm
 from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy, filled
@@ -141,8 +142,11 @@ def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) 
     values = {section: dict(model) for section, model in filled_in.items()}
     acquisition = values["acquisition"]
     first_size = acquisition["first_size"] or acquisition["query_size"]
+    if values["trainer"]["precision"] == "auto":
+        values["trainer"]["precision"] = fastest_precision(values["trainer"]["accelerator"])
     record = {section: model.model_dump(mode="json") for section, model in filled_in.items()}
     record["acquisition"] |= {"first_size": first_size, "options": later.record, "first_options": first.record}
+    record["trainer"]["precision"] = values["trainer"]["precision"]
     record["signals"] = {source: model.model_dump(mode="json") for source, model in signals.items()}
     fixed = Data.model_fields
     return Arm(

@@ -137,7 +137,8 @@ class Trainer(Section):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     devices: Literal[1] | tuple[Annotated[int, Field(ge=0)]] = 1
     """1, or [n] for the n-th GPU. Several GPUs: `--jobs` runs arms and seeds side by side, one device each."""
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed"] = "auto"
+    """auto: bf16-mixed where the GPU or CPU computes in bfloat16, else 32-true; a run keeps what it began with."""
     compile: bool = False
     """Whether torch.compile makes training faster after a slow start."""
     checkpoint_seconds: float = Field(30.0, ge=0)
