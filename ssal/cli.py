@@ -142,6 +142,37 @@ def embed(
         typer.echo(path)
 
 
+@app.command()
+def audit(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = Path("checkpoints"),
+    arm: Annotated[str, typer.Option(help="Whose labels and encoder; the first arm with an encoder")] = "",
+    seed: Annotated[int | None, typer.Option(help="Which of its seeds; the first")] = None,
+) -> None:
+    """List the labels that similar images disagree with, most doubtful first, as audit.csv and in report.html."""
+    from ssal.audit import audit as audited
+    from ssal.compare import conclude, so_far
+
+    loaded = _load(recipe, overrides)
+    path, suspects = audited(loaded, checkpoints, arm, seed)
+    differ = sum(s.propagated not in ("", s.label) for s in suspects)
+    conclude(loaded, so_far(loaded, checkpoints), checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    typer.echo(f"{differ} of {len(suspects)} labels differ from what similar images say")
+    typer.echo(f"labels: {path}\nreport: {checkpoints / loaded.name / 'report.html'}")
+
+
+@app.command("evaluate-encoder")
+def evaluate_encoder(
+    recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints")
+) -> None:
+    """Measure a recipe's encoders with all labels of the pool: kNN and linear accuracy on the test images."""
+    from ssal.evaluate_encoder import evaluate_encoders
+
+    for line in evaluate_encoders(_load(recipe, overrides), checkpoints):
+        typer.echo(line)
+
+
 def _load(recipe: Path, overrides: list[str] | None) -> Recipe:
     from ssal.recipe import load
 

@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ssal.artefacts import write_json
+from ssal.audit import read_audit
 from ssal.cells import Cell, cells_of, images_of, run_cell
 from ssal.claim import finished, unchanged
+from ssal.data.images import Images
 from ssal.errors import BadInput, Waiting, told
 from ssal.evaluation.results import write_results
 from ssal.evaluation.verdict import verdict
@@ -31,6 +33,8 @@ from ssal.report.report import data_uri, write_report
 log = logging.getLogger("ssal")
 ENDS = {"done": "done", "Waiting": "waits for people", "BadInput": "refused"}
 """State of a cell -> what the progress line says."""
+DOUBTFUL = 48
+"""Labels of an audit that the report shows."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,9 @@ class Ended:
 
     rows: list[dict[str, Any]]
     """Of results.csv: one per arm, seed and round."""
-    failed: dict[str, str]
+    failed: dict[str, str] = field(default_factory=dict)
     """Cell -> why it did not finish."""
-    waiting: list[str]
+    waiting: list[str] = field(default_factory=list)
     """Where people are still to answer."""
 
 
@@ -86,9 +90,14 @@ def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int =
         for text in waiting:
             log.warning("%s", text)
         raise BadInput("\n".join(dict.fromkeys(refused)))
-    rows = [row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)]
+    rows = so_far(recipe, checkpoints).rows
     write_results(checkpoints / recipe.name / "results.csv", rows)
     return Ended(rows, failed, waiting)
+
+
+def so_far(recipe: Recipe, checkpoints: Path) -> Ended:
+    """Return the rows of every round that stands, without running anything."""
+    return Ended([row for cell in cells_of(recipe, checkpoints) for row in results(cell.arm, cell.seed, cell.folder)])
 
 
 def _finished(cell: Cell, checkpoints: Path) -> bool:
@@ -159,9 +168,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
                                 "id": entry.id,
                                 "label": entry.label,
                                 "score": entry.score,
-                                "data_uri": data_uri(
-                                    images.pool.fetch(torch.tensor([images.pool.row(entry.id)]))[0].cpu()
-                                ),
+                                "data_uri": _picture(images, entry.id),
                             }
                             for entry in asked[:12]
                         ],
@@ -177,8 +184,22 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
         verdict=said,
         notes=notes,
         environment={"command": command, **environment()},
+        doubtful=_doubtful(recipe, checkpoints),
     )
     return said
+
+
+def _doubtful(recipe: Recipe, checkpoints: Path) -> list[dict[str, Any]]:
+    """Return the first labels of audit.csv that differ from what similar images say, with their pictures."""
+    images = images_of(next(iter(recipe.arms.values())), checkpoints)
+    rows = [row for row in read_audit(checkpoints / recipe.name) if row["id"] in images.pool]
+    if len(images.pool.shape) != 3:
+        return []
+    return [{**row, "data_uri": _picture(images, row["id"])} for row in rows[:DOUBTFUL]]
+
+
+def _picture(images: Images, id: str) -> str:
+    return data_uri(images.pool.fetch(torch.tensor([images.pool.row(id)]))[0].cpu())
 
 
 def environment() -> dict[str, str]:

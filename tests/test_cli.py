@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +35,7 @@ arms:
   passive: {acquisition: {strategy: random}}
   active: {}
 """
-COMMANDS = ("run", "compare", "check", "list", "schema", "pretrain", "embed")
+COMMANDS = ("run", "compare", "check", "list", "schema", "pretrain", "embed", "evaluate-encoder")
 
 
 @pytest.fixture
@@ -223,6 +225,34 @@ def test_embeddings_are_read_back_with_the_same_ids_labels_and_parts(ssal: Comma
 def test_embed_writes_no_file_without_an_encoder(ssal: CommandLine) -> None:
     refused(ssal("embed", "tiny.yaml", "pretext.method=none"), "no arm trains an encoder")
     assert not Path("embeddings").exists()
+
+
+def test_encoders_are_measured_with_every_label_of_the_pool(ssal: CommandLine) -> None:
+    said = ssal("evaluate-encoder", "tiny.yaml", "pretext.encoders=null")
+    assert said.code == 0, said
+    oracle, *lines = said.out.splitlines()
+    assert oracle.startswith("oracle evaluation: ") and "all 60 labels of the pool, 60 of them hidden" in oracle
+    form = r"(.*): kNN (\d+\.\d\d) %, linear (\d+\.\d\d) %, trained in (\d+\.\d) s"
+    found = [re.fullmatch(form, line) for line in lines]
+    assert [one and one[1] for one in found] == ["passive seed 0, active seed 0", "passive seed 1, active seed 1"]
+    assert all(one and 40 < float(one[2]) <= 100 and 60 < float(one[3]) <= 100 for one in found), "of four classes"
+    again = ssal("evaluate-encoder", "tiny.yaml", "pretext.encoders=null")
+    assert again.out == said.out and "pretrain simclr" not in again.log
+    assert not Path("checkpoints/tiny").exists()
+    alone = ssal("evaluate-encoder", "tiny.yaml", "arms.passive.pretext.method=none")
+    assert [line.split(":")[0] for line in alone.out.splitlines()[1:]] == ["active seed 0, active seed 1"]
+
+
+def test_encoders_are_not_measured_where_nothing_can_be(ssal: CommandLine) -> None:
+    command = ("evaluate-encoder", "tiny.yaml")
+    refused(ssal(*command, "pretext.method=none"), "no arm trains an encoder")
+    for picture in Path("pictures/train/one").iterdir():
+        picture.rename(Path("pictures") / picture.name)
+    for folder in ("train", "test"):
+        shutil.rmtree(Path("pictures") / folder)
+    own = ("data.labels=given", "data.classes=[one, two]", "labelling.answered_by=inbox")
+    refused(ssal(*command, *own), "arm passive: an encoder cannot be evaluated without test images")
+    assert not Path("checkpoints/encoders").exists(), "which is told before any training"
 
 
 @pytest.mark.slow

@@ -42,12 +42,13 @@ def write_report(
     verdict: Mapping[str, Any],
     notes: Sequence[str],
     environment: Mapping[str, Any],
+    doubtful: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
     `gallery` holds per arm (round, [{id, data_uri, label, score}]), best first; `class_mix` per arm [{round, counts}]
     with counts by class name; `verdict` is what evaluation.verdict returns. `environment["command"]`, where given, is
-    shown as the line to type again.
+    shown as the line to type again. `doubtful` holds what an audit found, [{id, data_uri, label, propagated}].
     """
     found = lines(results)
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
@@ -103,6 +104,7 @@ def write_report(
         recipe=_yaml(recipe_resolved),
         recipe_fingerprint=fingerprint(recipe_resolved),
         environment=dict(environment),
+        doubtful=list(doubtful),
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"

@@ -1,0 +1,102 @@
+"""Which labels a person should look at again: those that similar images' labels disagree with, ranked."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssal.artefacts import write_text
+from ssal.cells import Cell, cells_of, images_of
+from ssal.data.images import Images
+from ssal.errors import BadInput, nearest
+from ssal.labelling.ledger import Ledger
+from ssal.learner.label_quality import label_disagreement
+from ssal.pretext.pretrain import pretrain
+from ssal.recipe import Recipe
+
+AUDIT = "audit.csv"
+COLUMNS = ("rank", "id", "path", "label", "propagated", "disagreement")
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A label beside what the labels of similar images say."""
+
+    id: str
+    path: str
+    label: str
+    propagated: str
+    """Class that reaches the image, its own label left out; empty where none does."""
+    disagreement: float
+    """1 - share of its own label among all that reach it."""
+
+
+def audit(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = None) -> tuple[Path, list[Suspect]]:
+    """Write audit.csv beside results.csv, every label of the run, the most doubtful first; return both.
+
+    The labels are those of the ledger, which hold the given ones, or of `data.labels: given` before a first run. The
+    graph is of one arm's encoder: the first arm that has one, and the first seed, unless named. Raises BadInput.
+    """
+    cell = _cell(recipe, checkpoints, arm, seed)
+    images = images_of(cell.arm, checkpoints)
+    known = {id: label for id, label in _labels(cell, images).items() if id in images.pool}
+    if len(set(known.values())) < 2:
+        raise BadInput(
+            f"{recipe.path}: an audit compares labels of at least two classes, and this run has {len(known)} labels of "
+            f"{len(set(known.values()))} classes; label more images, or type data.labels=given to audit a folder's own"
+        )
+    encoder = pretrain(images, checkpoints, **cell.arm.encoder(cell.seed))
+    if not encoder.ready:
+        raise BadInput(f"{recipe.path}: arm {cell.arm.name!r} has no encoder; type pretext.method=simclr")
+    names = sorted(set(known.values()))
+    ids = sorted(known)
+    rows = torch.tensor([images.pool.row(id) for id in ids])
+    labels = torch.tensor([names.index(known[id]) for id in ids])
+    found = label_disagreement(encoder.features(images)["pool"], rows, labels)
+    suspects = []
+    for place in found.order.tolist():
+        number = int(found.propagated[place])
+        path = images.pool.paths[int(rows[place])]
+        propagated = names[number] if number >= 0 else ""
+        suspects.append(Suspect(ids[place], path, known[ids[place]], propagated, float(found.scores[place])))
+    target = checkpoints / recipe.name / AUDIT
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for rank, s in enumerate(suspects, start=1):
+        table.writerow([rank, s.id, s.path, s.label, s.propagated, f"{s.disagreement:.6f}"])
+    write_text(target, text.getvalue())
+    return target, suspects
+
+
+def read_audit(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of `folder`/audit.csv whose label differs from what reaches the image; empty without the file."""
+    if not (folder / AUDIT).exists():
+        return []
+    with (folder / AUDIT).open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["propagated"] not in ("", row["label"])]
+
+
+def _cell(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -> Cell:
+    cells = cells_of(recipe, checkpoints)
+    if arm and arm not in recipe.arms:
+        raise BadInput(
+            f"{recipe.path}: there is no arm {arm!r}{nearest(arm, recipe.arms)} (arms: {', '.join(recipe.arms)})"
+        )
+    if seed is not None and seed not in recipe.seeds:
+        raise BadInput(f"{recipe.path}: there is no seed {seed} (seeds: {', '.join(map(str, recipe.seeds))})")
+    wanted = [cell for cell in cells if arm in ("", cell.arm.name) and seed in (None, cell.seed)]
+    ready = [cell for cell in wanted if cell.arm.pretext_method != "none" or cell.arm.backbone["weights"]]
+    return (ready or wanted)[0]
+
+
+def _labels(cell: Cell, images: Images) -> dict[str, str]:
+    """Return the labels of a run's ledger, or what the project starts with."""
+    if (cell.folder / "ledger.sqlite").exists():
+        return Ledger(cell.folder / "ledger.sqlite").labels()
+    return images.given
