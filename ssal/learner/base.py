@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ssal import loop
-from ssal.data.batches import in_order
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.schedules import cosine_seven_sixteenths, decayed_groups, move_average, short_schedule_decay
@@ -31,9 +30,12 @@ class Network(nn.Module):
         self.head = nn.Linear(encoder.num_features, classes)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B,C) and features (B,D) of normalised images."""
+        """Return logits (B,C) and features (B,D) of normalised images, float32 in whatever precision they were made.
+
+        On a CPU softmax would stay in bfloat16, too coarse for differences of probabilities.
+        """
         features = self.encoder(images)
-        return self.head(self.dropout(features)), features
+        return self.head(self.dropout(features)).float(), features.float()
 
 
 class Learner(pl.LightningModule):
@@ -88,10 +90,17 @@ class Learner(pl.LightningModule):
         self.pool, self.labelled_rows, self.labels = pool, rows, labels
 
     def start_from(self, other: Learner) -> None:
-        """Begin with the averaged weights of the round before; classes that are new since keep their first ones."""
+        """Begin with the averaged weights of the round before; classes that had no label then keep their first ones.
+
+        Numbers follow from the order of first label, so only those of classes with a label are the same in both.
+        """
         state, own = other.average.state_dict(), self.network.state_dict()
+        known = int(other.labels.max()) + 1
         for name, value in own.items():
-            value[tuple(map(slice, state[name].shape))].copy_(state[name]) if value.ndim else value.copy_(state[name])
+            if name.startswith("head."):
+                value[:known].copy_(state[name][:known])
+            else:
+                value.copy_(state[name])
         self.average.load_state_dict(own)
 
     def labelled_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -133,21 +142,25 @@ class Learner(pl.LightningModule):
     ) -> list[float]:
         """Train to the last step, going on from the checkpoint in `folder` where one stands."""
         self.names = names
-        curve = loop.fit(self, self.steps, batches, folder, names, trainer_options)
-        if self.swa_from is not None:
-            self._renew_statistics()
-        return curve
+        return loop.fit(self, self.steps, batches, folder, names, trainer_options)
 
     @torch.no_grad()
-    def _renew_statistics(self) -> None:
-        """Compute BatchNorm's statistics for averaged weights that never ran, over weak views of the whole pool."""
+    def on_train_end(self) -> None:
+        """Compute BatchNorm's statistics for equally averaged weights, which never ran.
+
+        They are those of weak views of the images that the learner trains on: the pool, or its labelled part.
+        """
         layers = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
+        if self.swa_from is None or not layers:
+            return
         for layer in layers:
             layer.reset_running_stats()
-            layer.momentum = None  # the plain mean over all batches
+            layer.momentum = None  # the plain mean over all batches, which are of one size for that
         self.average.train()
-        for number, images in enumerate(in_order(self.pool) if layers else ()):
-            self.average(self.views.weak(images.to(self.device), *self.names, "statistics", number))
+        rows = torch.arange(len(self.pool)) if self.unlabelled_batch_size else self.labelled_rows.cpu()
+        for number, part in enumerate(rows.tensor_split(max(1, round(len(rows) / 500)))):
+            images = self.pool.fetch(part).to(self.device)
+            self.average(self.views.weak(images, *self.names, "statistics", number))
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
         """Compute the loss in the stream of this step."""

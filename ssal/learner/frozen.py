@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from ssal.data.views import Views
 from ssal.learner.base import Learner
+from ssal.neighbours import full_precision
 
 FOLDS = 5
 TEMPERATURES = (0.1, 10.0)
@@ -108,6 +109,7 @@ class FrozenLearner(Learner):
         self.solve(features, labels)
         return []
 
+    @full_precision()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits over the temperature, and the features, which are the images."""
         logits, features = super().forward(images)

@@ -86,7 +86,7 @@ class SimMatch(Learner):
 
         A labelled image that stands in the batch several times moves towards the mean of its vectors.
         """
-        places, entry = self.places[rows].unique(return_inverse=True)
+        places, entry = self.places[rows.cpu()].unique(return_inverse=True)
         places, chosen = places.to(vectors.device), one_hot(entry).T.to(vectors)
         new = chosen @ vectors / chosen.sum(dim=1, keepdim=True)
         old = self.bank[places]

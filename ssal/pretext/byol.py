@@ -73,10 +73,10 @@ class BYOL(Pretext):
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the mean of the two directions' negative cosine similarities."""
         with torch.no_grad():
-            targets = [self.target_projection(self.target_backbone(view)) for view in (first, second)]
+            targets = [self.target_projection(self.target_backbone(view)).float() for view in (first, second)]
         projections = [self.projection(self.backbone(view)) for view in (first, second)]
         self.track(projections[0])
-        predictions = [self.prediction(projection) for projection in projections]
+        predictions = [self.prediction(projection).float() for projection in projections]
         return 0.5 * (self.criterion(predictions[0], targets[1]) + self.criterion(predictions[1], targets[0]))
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:

@@ -73,7 +73,7 @@ def test_swa_has_the_batchnorm_statistics_of_its_own_weights(tmp_path: Path) -> 
     layer.register_forward_pre_hook(lambda module, given: inputs.append(given[0].detach()))
     learner.average.eval()
     with torch.no_grad():
-        views = learner.views.weak(images.fetch(torch.arange(len(images))), 0, "t", "statistics", 0)
+        views = learner.views.weak(images.fetch(torch.arange(20)), 0, "t", "statistics", 0)  # those it was trained on
         learner.average(views)
     assert torch.allclose(layer.running_mean, inputs[0].mean((0, 2, 3)), atol=1e-5)  # type: ignore[arg-type]
     assert not torch.allclose(layer.running_mean, online.running_mean, atol=1e-5)  # type: ignore[arg-type]
@@ -111,14 +111,23 @@ def test_balanced_batches_hold_every_class_equally_often() -> None:
     assert torch.equal(later["labels"], drawn[5]), "a step's batch follows from its number"
 
 
-def test_a_warm_start_has_the_weights_of_before_and_new_rows_for_new_classes() -> None:
-    before, now = supervised(classes=2), supervised(classes=3)
-    with torch.no_grad():
-        for parameter in before.average.parameters():
-            parameter.add_(1.0)
-    first = now.network.head.weight[2].clone()
-    now.start_from(before)
-    for part in (now.network, now.average):
-        assert torch.equal(part.head.weight[:2], before.average.head.weight)
-        assert torch.equal(part.head.weight[2], first)
-        assert torch.equal(part.encoder.stem.weight, before.average.encoder.stem.weight)
+def test_a_warm_start_has_the_weights_of_before_and_first_ones_for_classes_without_a_label_then() -> None:
+    images, _ = tiny_images()
+    for names_known in (2, 3):  # the third class may have had a name already, but no label
+        before, now = supervised(classes=names_known), supervised(classes=3)
+        before.see(images, torch.arange(4), torch.tensor([0, 1, 0, 1]))
+        with torch.no_grad():
+            for parameter in before.average.parameters():
+                parameter.add_(1.0)
+        first = now.network.head.weight[2].clone()
+        now.start_from(before)
+        for part in (now.network, now.average):
+            assert torch.equal(part.head.weight[:2], before.average.head.weight[:2])
+            assert torch.equal(part.head.weight[2], first)
+            assert torch.equal(part.encoder.stem.weight, before.average.encoder.stem.weight)
+
+
+def test_logits_are_float32_under_bfloat16() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, features = supervised().network(torch.randn(2, 3, 8, 8))
+    assert logits.dtype == features.dtype == torch.float32
