@@ -42,7 +42,7 @@ def write_embeddings(recipe: Recipe, checkpoints: Path, out: Path) -> list[Path]
     hidden again there.
     """
     written = []
-    for encoder, images in (found for found in encoders_of(recipe, checkpoints).values()):
+    for encoder, images in encoders_of(recipe, checkpoints).values():
         features = encoder.features(images)
         known = {**images.hidden, **images.given, **dict(zip(images.test.ids, images.test_labels, strict=True))}
         text = io.StringIO()

@@ -17,7 +17,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
 from ssal.artefacts import reading, writing
@@ -112,6 +112,15 @@ class AtomicCheckpoints(TorchCheckpointIO):
         """Write all or nothing."""
         with writing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
+
+
+def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return optimiser groups: kernels decay; biases and BatchNorm neither decay nor are scaled by LARS."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
 
 
 def fastest_precision(accelerator: str) -> str:

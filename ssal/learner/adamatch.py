@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ssal.data.views import Views
 from ssal.learner.base import Learner
+from ssal.learner.mixing import statistics_kept
 from ssal.learner.schedules import short_schedule_decay
 from ssal.learner.targets import RecentMean, align, confident_cross_entropy, half_cosine_ramp
 from ssal.registry import learner
@@ -61,9 +61,8 @@ class AdaMatch(Learner):
 
     def _logits_of_labelled_alone(self, images: Tensor) -> Tensor:
         """Return logits under the images' own BatchNorm statistics, and leave the running ones as they are."""
-        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        logits: Tensor = functional_call(self.network, buffers, (images,))[0]
-        return logits
+        with statistics_kept(self.network):
+            return self.network(images)[0]
 
     @torch.no_grad()
     def _aligned(self, probabilities: Tensor, labelled: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from torch.nn.functional import cross_entropy
 from ssal import loop
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
-from ssal.learner.schedules import cosine_seven_sixteenths, decayed_groups, move_average, short_schedule_decay
+from ssal.learner.schedules import cosine_seven_sixteenths, move_average, short_schedule_decay
+from ssal.loop import decayed_groups
 
 
 class Network(nn.Module):

@@ -12,8 +12,8 @@ from torch.nn.functional import one_hot
 from ssal.data.views import Views
 from ssal.learner.base import Learner
 from ssal.learner.mixing import interleave, mixing_shares, mixup, statistics_kept
-from ssal.learner.schedules import decayed_groups
 from ssal.learner.targets import linear_ramp, sharpen, soft_cross_entropy, squared_difference
+from ssal.loop import decayed_groups
 from ssal.registry import learner
 from ssal.streams import generator, stream
 

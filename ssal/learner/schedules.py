@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import nn
@@ -26,12 +25,3 @@ def move_average(average: nn.Module, online: nn.Module, decay: float) -> None:
         slow.lerp_(fast, 1 - decay)
     for kept, moved in zip(average.buffers(), online.buffers(), strict=True):
         kept.copy_(moved)
-
-
-def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return optimiser groups in which BatchNorm and biases (one-dimensional parameters) do not decay."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

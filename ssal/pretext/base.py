@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ssal.data.views import Views
 from ssal.errors import BadInput
+from ssal.loop import decayed_groups
 from ssal.streams import stream
 
 Optimiser = Literal["sgd", "lars", "adamw"]
@@ -45,15 +46,6 @@ def warm_cosine(step: int, steps: int, warm_up: int) -> float:
 def half_cosine(start: float, end: float, progress: float) -> float:
     """Return a value that goes from `start` to `end` by a half cosine while `progress` goes from 0 to 1."""
     return end - (end - start) * (math.cos(math.pi * progress) + 1) / 2
-
-
-def decayed_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return optimiser groups: kernels decay; biases and BatchNorm neither decay nor are scaled by LARS."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def spread(projections: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.pretext.base import Pretext, decayed_groups
+from ssal.loop import decayed_groups
+from ssal.pretext.base import Pretext
 from ssal.registry import pretext
 
 

@@ -14,7 +14,8 @@ from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.base import Learner
 from ssal.learner.linear_probe import solve_head
-from ssal.learner.schedules import cosine_seven_sixteenths, decayed_groups, move_average, short_schedule_decay
+from ssal.learner.schedules import cosine_seven_sixteenths, move_average, short_schedule_decay
+from ssal.loop import decayed_groups
 
 TRAINER = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
 
