@@ -66,9 +66,13 @@ class AdaMatch(Learner):
 
     @torch.no_grad()
     def _aligned(self, probabilities: Tensor, labelled: Tensor) -> Tensor:
-        """Return probabilities (M,C) of unlabelled images, aligned to those of labelled ones (B,C) over time."""
+        """Return probabilities (M,C) of unlabelled images, aligned to those of labelled ones (B,C) over time.
+
+        Batches with all classes drawn equally often do not say how frequent they are; then the labels' own shares do.
+        """
         self.labelled_mean.mul_(self.labelled_decay).add_(labelled.mean(dim=0), alpha=1 - self.labelled_decay)
-        return align(probabilities, self.labelled_mean, self.unlabelled_mean(probabilities))
+        wanted = self.class_shares if self.class_balanced else self.labelled_mean
+        return align(probabilities, wanted, self.unlabelled_mean(probabilities))
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy of both views plus the ramped term of unlabelled images."""

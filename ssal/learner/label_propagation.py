@@ -15,7 +15,7 @@ from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.frozen import FrozenLearner
 from ssal.learner.pool_vote import PoolVote
-from ssal.learner.propagation import Graph, neighbour_graph, propagate, seeds
+from ssal.learner.propagation import Graph, fitting_neighbours, neighbour_graph, propagate, seeds
 from ssal.registry import learner
 
 log = logging.getLogger("ssal")
@@ -31,8 +31,8 @@ class LabelPropagation(FrozenLearner):
     weight (Iscen et al., 2019), on frozen features as in Bai et al., 2021. Labelled images are scored like all others,
     so that a wrong label can be outvoted. Images outside the pool get the vote of their nearest pool images, weighed
     as edges are; the pool's scores stay.
-    Differs from the paper: edges are of k nearest neighbours, not Gaussian and dense; the equations are solved by
-    conjugate gradients to a residual instead of iterating.
+    Differs from the paper: edges are of k nearest neighbours, not Gaussian and dense, with fewer than 50 in small
+    pools; the equations are solved by conjugate gradients to a residual instead of iterating.
     """
 
     def __init__(
@@ -41,13 +41,16 @@ class LabelPropagation(FrozenLearner):
         views: Views,
         classes: int,
         *,
-        neighbours: Annotated[int, Field(gt=0)] = 50,
+        neighbours: Annotated[int, Field(gt=0)] | None = None,
         alpha: Annotated[float, Field(gt=0, lt=1)] = 0.99,
         max_iterations: Annotated[int, Field(gt=0)] = 1000,
         tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-6,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `alpha` is how much a neighbour's label counts against the image's own."""
+        """Take the recipe's options; `alpha` is how much a neighbour's label counts against the image's own.
+
+        `neighbours` are 50 if not given, or a tenth of a class where that is fewer, and 10 at least.
+        """
         super().__init__(encoder, views, classes, **shared)
         self.neighbours, self.alpha = neighbours, alpha
         self.max_iterations, self.tolerance = max_iterations, tolerance
@@ -56,8 +59,10 @@ class LabelPropagation(FrozenLearner):
     def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
         """Make room for the pool's scores."""
         super().see(pool, rows, labels)
+        classes = self.network.head.out_features
         features = pool.fetch(torch.arange(len(pool))).cpu().float()
-        self.average.add_module("head", PoolVote(features, self.network.head.out_features, self.neighbours))
+        neighbours = self.neighbours or fitting_neighbours(len(pool), classes)
+        self.average.add_module("head", PoolVote(features, classes, neighbours))
 
     def fit(
         self,
@@ -89,13 +94,17 @@ class LabelPropagation(FrozenLearner):
             )
         vote.scores.copy_(solution.scores)
         vote.degrees.copy_(graph.degrees)
-        self.found = {"iterations": solution.iterations, "residual": solution.residual}
+        self.found = {
+            "neighbours": vote.neighbours,
+            "iterations": solution.iterations,
+            "residual": solution.residual,
+        }
 
     def _graph(self, vote: PoolVote) -> Graph:
-        key = (vote.fingerprint, self.neighbours, str(self.home))
+        key = (vote.fingerprint, vote.neighbours, str(self.home))
         if key not in _graphs:
             _graphs.clear()
-            _graphs[key] = neighbour_graph(vote.unit.to(self.home), self.neighbours)
+            _graphs[key] = neighbour_graph(vote.unit.to(self.home), vote.neighbours)
         return _graphs[key]
 
     def facts(self) -> dict[str, Any]:

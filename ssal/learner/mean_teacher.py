@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
 from ssal.learner.mixing import statistics_kept
+from ssal.learner.ramped import RampedLearner
 from ssal.learner.schedules import move_average
-from ssal.learner.targets import linear_ramp, squared_difference
+from ssal.learner.targets import squared_difference
 from ssal.registry import learner
 
 
@@ -22,7 +22,7 @@ def early_decay(step: int, decay: float) -> float:
 
 
 @learner("mean_teacher")
-class MeanTeacher(Learner):
+class MeanTeacher(RampedLearner):
     """Probabilities that the averaged weights give one weak view are the target of another (Tarvainen & Valpola, 2017).
 
     The teacher is what is evaluated, too. It sees its views as in training, with dropout and each batch's own BatchNorm
@@ -39,27 +39,18 @@ class MeanTeacher(Learner):
         views: Views,
         classes: int,
         *,
-        mu: Annotated[int, Field(gt=0)] = 1,
         unlabelled_weight: Annotated[float, Field(ge=0)] = 50.0,
-        warm_up: Annotated[float, Field(ge=0, le=1)] = 0.4,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one; `warm_up` is a share."""
-        super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.unlabelled_weight, self.warm_up = unlabelled_weight, warm_up
+        """Take the recipe's options."""
+        super().__init__(encoder, views, classes, unlabelled_weight=unlabelled_weight, **shared)
 
-    def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
-        """Return labelled cross-entropy plus the ramped difference to the teacher."""
-        labelled_logits, _ = self.network(self.views.weak(batch["labelled"], *names, "labelled"))
-        first, second = (self.views.weak(batch["unlabelled"], *names, "unlabelled", view) for view in (1, 2))
+    def unlabelled_loss(self, images: Tensor, *names: int | str) -> Tensor:
+        """Return the mean squared difference of one view's probabilities to the teacher's of another."""
+        first, second = (self.views.weak(images, *names, view) for view in (1, 2))
         with torch.no_grad(), statistics_kept(self.average):
             targets = self.average(first)[0].softmax(dim=1)
-        with statistics_kept(self.network):
-            logits, _ = self.network(second)
-        weight = self.unlabelled_weight * linear_ramp(self.global_step, self.warm_up * self.steps)
-        unlabelled = squared_difference(targets, logits).mean()
-        return self.labelled_loss(labelled_logits, batch["labels"]) + weight * unlabelled
+        return squared_difference(targets, self.network(second)[0]).mean()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Let the teacher follow: quickly at first, so that it does not teach the initial weights."""

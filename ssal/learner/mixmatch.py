@@ -27,8 +27,10 @@ class MixMatch(Learner):
     over classes and images. Batches are interleaved so that BatchNorm sees all groups in each, and only the first one
     moves its running statistics. Optimiser and defaults are those of the authors' first code on CIFAR-10, not of the
     later one in FixMatch's: Adam at a constant rate with decoupled decay of kernels, and an unlabelled weight that
-    rises over 16,384 of 2^20 steps.
-    Differs from the paper: that rise is a share of the steps, and the averaged weights' decay is scaled to schedules
+    rises over 16,384 of 2^20 steps. (`alpha` 0.75 and weight 75 are the paper's and the CIFAR-10 script's; without it
+    that code takes 0.5 and 100.)
+    Differs from the paper: where there are fewer than 16,384 steps the rise takes all of them, as the full weight makes
+    guesses of a network that has learned nothing yet come true; and the averaged weights' decay is scaled to schedules
     shorter than 10,000 steps.
     """
 
@@ -42,19 +44,19 @@ class MixMatch(Learner):
         temperature: Annotated[float, Field(gt=0)] = 0.5,
         alpha: Annotated[float, Field(gt=0)] = 0.75,
         unlabelled_weight: Annotated[float, Field(ge=0)] = 75.0,
-        warm_up: Annotated[float, Field(ge=0, le=1)] = 1 / 64,
+        warm_up_steps: Annotated[int, Field(ge=0)] = 16_384,
         learning_rate: Annotated[float, Field(gt=0)] = 0.002,
         weight_decay: Annotated[float, Field(ge=0)] = 0.02,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `alpha` is the Beta distribution's, `warm_up` a share of the steps.
+        """Take the recipe's options; `alpha` is the Beta distribution's.
 
         `mu` unlabelled images, each in two views, come with every labelled one.
         """
         super().__init__(encoder, views, classes, learning_rate=learning_rate, weight_decay=weight_decay, **shared)
         self.unlabelled_batch_size = mu * self.batch_size
         self.temperature, self.alpha = temperature, alpha
-        self.unlabelled_weight, self.warm_up = unlabelled_weight, warm_up
+        self.unlabelled_weight, self.warm_up_steps = unlabelled_weight, min(warm_up_steps, self.steps)
 
     def _guess(self, views: list[Tensor]) -> Tensor:
         """Return sharpened probabilities (M,C), the mean of the views'."""
@@ -86,7 +88,7 @@ class MixMatch(Learner):
         logits = self._mixed_logits(mixed, size)
         supervised = soft_cross_entropy(targets[:size], logits[:size]).mean()
         consistency = squared_difference(targets[size:], logits[size:]).mean()
-        weight = self.unlabelled_weight * linear_ramp(self.global_step, self.warm_up * self.steps)
+        weight = self.unlabelled_weight * linear_ramp(self.global_step, self.warm_up_steps)
         return supervised + weight * consistency
 
     def configure_optimizers(self) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import torch
 from lightly.loss import BarlowTwinsLoss
 from lightly.models.modules import BarlowTwinsProjectionHead
 from pydantic import Field
@@ -63,10 +62,7 @@ class BarlowTwins(Pretext):
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the squared distance of the cross-correlation from the identity, off the diagonal weighted."""
-        projections = [self.projection(self.backbone(view)) for view in (first, second)]
-        self.track(projections[0])
-        with torch.autocast(first.device.type, enabled=False):  # sums over the batch need more digits than bfloat16 has
-            return self.criterion(*(projection.float() for projection in projections))
+        return self.compared(self.criterion, self.projection, first, second)
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the groups of weights and, with their own rate, of biases and BatchNorm."""

@@ -105,6 +105,18 @@ class Pretext(pl.LightningModule):
         """Return the method's loss for two batches of views of the same images."""
         raise NotImplementedError
 
+    def compared(
+        self, criterion: Callable[[Tensor, Tensor], Tensor], projection: nn.Module, first: Tensor, second: Tensor
+    ) -> Tensor:
+        """Return a criterion of two views' projections, in float32: bfloat16 has too few digits for sums over a batch.
+
+        Each view has BatchNorm statistics of its own.
+        """
+        projections = [projection(self.backbone(view)) for view in (first, second)]
+        self.track(projections[0])
+        with torch.autocast(first.device.type, enabled=False):
+            return criterion(projections[0].float(), projections[1].float())
+
     def two_views(self, images: Tensor, first_seed: int, second_seed: int) -> tuple[Tensor, Tensor]:
         """Return two normalised random views of stored images."""
         drawn = zip((first_seed, second_seed), self.view_options, strict=True)

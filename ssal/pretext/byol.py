@@ -17,11 +17,6 @@ from ssal.pretext.base import Optimiser, Pretext, Probability, WeightDecay, half
 from ssal.registry import pretext
 
 
-def target_decay(base: float, progress: float) -> float:
-    """Return the target's averaging decay, which rises from `base` to 1 by a half cosine (Grill et al., 2020)."""
-    return half_cosine(base, 1, progress)
-
-
 @pretext("byol")
 class BYOL(Pretext):
     """Predicts a following network's projection of another view, without negatives (Grill et al., 2020).
@@ -81,6 +76,6 @@ class BYOL(Pretext):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Let the target follow."""
-        decay = target_decay(self.target_decay_base, max(0, self.global_step - 1) / self.steps)  # the step just made
+        decay = half_cosine(self.target_decay_base, 1, max(0, self.global_step - 1) / self.steps)  # the step just made
         update_momentum(self.backbone, self.target_backbone, decay)
         update_momentum(self.projection, self.target_projection, decay)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import torch
 from lightly.loss import VICRegLoss
 from lightly.models.modules.heads import VICRegProjectionHead
 from pydantic import Field
@@ -65,7 +64,4 @@ class VICReg(Pretext):
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the weighted sum of distance, lack of variance and covariance of the projections."""
-        projections = [self.projection(self.backbone(view)) for view in (first, second)]
-        self.track(projections[0])
-        with torch.autocast(first.device.type, enabled=False):  # sums over the batch need more digits than bfloat16 has
-            return self.criterion(*(projection.float() for projection in projections))
+        return self.compared(self.criterion, self.projection, first, second)

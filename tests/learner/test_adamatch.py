@@ -56,6 +56,13 @@ def test_the_loss_by_hand(full_weight: None) -> None:
     assert loss == pytest.approx(labelled + unlabelled, abs=1e-5)
 
 
+def test_balanced_batches_do_not_align_to_equal_shares(full_weight: None) -> None:
+    learner = adamatch(class_balanced=True, alignment_batches=1, steps=10)  # all labels are of class 0
+    found = learner._aligned(UNLABELLED, torch.full((2, 2), 0.5))
+    expected = align(UNLABELLED, torch.tensor([1.0, 0.0]), UNLABELLED.mean(dim=0))
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
 def test_defaults_are_the_authors() -> None:
     learner = adamatch()
     assert (learner.unlabelled_batch_size, learner.weight_decay, learner.threshold_share) == (192, 1e-3, 0.9)

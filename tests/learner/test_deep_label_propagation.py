@@ -33,6 +33,17 @@ def test_loss_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert learner.loss(given, 0).item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_balanced_batches_are_not_balanced_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = of_logits(labelled_share=0.0, class_balanced=True)
+    monkeypatch.setattr(learner, "renew", lambda: None)
+    learner.pseudo.copy_(torch.tensor([0, 1, 1, 0]))
+    learner.certainty.fill_(0.5)
+    learner.class_weights.copy_(torch.tensor([2.0, 3.0]))
+    given = batch([[1.0, 0.0]], [0], [[0.0, 0.0]], unlabelled_rows=[1])
+    expected = (math.log(1 + math.exp(-1)) + 3 * 0.5 * math.log(2)) / 2  # the label's ζ is 1, the guess's 3
+    assert learner.loss(given, 0).item() == pytest.approx(expected, abs=1e-6)
+
+
 def test_labelled_steps_come_first() -> None:
     learner = of_logits(labelled_share=0.5)
     given = batch([[1.0, 0.0]], [0], [[9.0, 0.0]])
@@ -54,7 +65,7 @@ def test_pseudo_labels_spread_and_labels_stay() -> None:
 
 def test_renewing_uses_the_network_as_it_is_and_changes_nothing_of_it() -> None:
     images, labels = tiny_images()
-    learner = make("deep_label_propagation", images, small("deep_label_propagation", 10))
+    learner = make("deep_label_propagation", images, {**small("deep_label_propagation", 10), "neighbours": 50})
     assert isinstance(learner, DeepLabelPropagation)
     learner.see(images, torch.arange(6), labels[:6])
     learner.network.train()

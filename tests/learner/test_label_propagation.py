@@ -21,7 +21,7 @@ from ssal.data.views import Views
 from ssal.learner import label_propagation
 from ssal.learner.label_propagation import LabelPropagation
 from ssal.learner.pool_vote import PoolVote
-from ssal.learner.propagation import neighbour_graph, shares
+from ssal.learner.propagation import fitting_neighbours, neighbour_graph, shares
 
 CPU = {"accelerator": "cpu"}
 
@@ -59,7 +59,7 @@ def firsts(labels: Tensor, each: int) -> list[int]:
 def test_scores_and_labels_are_scikit_learns_at_convergence() -> None:
     features, labels = digits()
     rows = firsts(labels, 4)
-    graph = neighbour_graph(features, 50)
+    graph = neighbour_graph(features, fitting_neighbours(len(features), 10))
     roots = graph.degrees.double().sqrt()
     weights = (roots[:, None] * graph.matrix.to_dense().double() * roots).numpy()
     asked = np.full(len(labels), -1)
@@ -68,7 +68,7 @@ def test_scores_and_labels_are_scikit_learns_at_convergence() -> None:
     found = probabilities(fitted(features, rows, labels[rows].tolist(), 10), features)
     assert np.array_equal(found.argmax(dim=1).numpy(), peer.transduction_)
     assert np.abs(found.numpy() - peer.label_distributions_).max() < 2e-5
-    assert (found.argmax(dim=1) == labels).float().mean() > 0.9  # 0.917 measured
+    assert (found.argmax(dim=1) == labels).float().mean() > 0.9  # 0.919 measured
 
 
 def test_pool_images_get_their_own_row_and_new_ones_the_vote_of_their_neighbours() -> None:

@@ -28,7 +28,7 @@ class Blurred(SameViews):
 
 
 def mixmatch(**options: Any) -> MixMatch:
-    learner = learner_of_logits("mixmatch", 2, 4, [0, 1], [0, 1], **{"warm_up": 0.0, "batch_size": 2, **options})
+    learner = learner_of_logits("mixmatch", 2, 4, [0, 1], [0, 1], **{"warm_up_steps": 0, "batch_size": 2, **options})
     assert isinstance(learner, MixMatch)
     learner.views = Blurred((), (), flip=False)
     return learner
@@ -44,7 +44,7 @@ def test_the_loss_by_hand_without_mixing(monkeypatch: pytest.MonkeyPatch) -> Non
     squares = [(first - 0.9) ** 2, (second - 0.7) ** 2, (first - 0.75) ** 2, (second - root) ** 2]
     supervised = -(math.log(0.8) + math.log(0.5)) / 2
     assert mixmatch().loss(GIVEN, "t").item() == pytest.approx(supervised + 75 * sum(squares) / 4, abs=1e-4)
-    assert mixmatch(warm_up=0.5).loss(GIVEN, "t").item() == pytest.approx(supervised, abs=1e-6)
+    assert mixmatch(warm_up_steps=5).loss(GIVEN, "t").item() == pytest.approx(supervised, abs=1e-6)
     smoothed = -0.8 * math.log(0.8) - 0.2 * math.log(0.2) - math.log(0.5)
     found = mixmatch(label_smoothing=0.4, unlabelled_weight=0.0).loss(GIVEN, "t").item()
     assert found == pytest.approx(smoothed / 2, abs=1e-6), "targets (.8, .2)"
@@ -101,7 +101,10 @@ def test_defaults_and_optimiser_are_the_authors() -> None:
     optimiser = learner.configure_optimizers()
     assert type(optimiser) is torch.optim.AdamW and learner.unlabelled_batch_size == 64
     assert [group["weight_decay"] for group in optimiser.param_groups] == [0.02, 0.0]
-    assert learner.warm_up * learner.steps == 16384 and (learner.unlabelled_weight, learner.alpha) == (75.0, 0.75)
+    assert (learner.warm_up_steps, learner.unlabelled_weight, learner.alpha) == (16_384, 75.0, 0.75)
+    assert learner_of_logits("mixmatch", 2, 4, [0, 1], [0, 1], steps=400).warm_up_steps == 400, (
+        "all of a short schedule"
+    )
     before = learner.network.head.weight.detach().clone()
     for parameter in learner.network.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -14,6 +14,7 @@ from ssal.learner.propagation import (
     certainty,
     class_weights,
     edge_weights,
+    fitting_neighbours,
     graph_of,
     neighbour_graph,
     propagate,
@@ -61,6 +62,14 @@ def test_the_graph_of_few_points_by_hand() -> None:
         graph.matrix.to_dense(), torch.tensor([[0, root, 0], [root, 0, root], [0, root, 0]]), atol=1e-6
     )
     assert edge_weights(torch.tensor([-0.5, 1e-7, 0.5])).tolist() == [0, 0, 0.125]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "classes", "expected"),
+    [(50_000, 10, 50), (5_000, 10, 50), (1_455, 10, 14), (400, 10, 10), (1_000, 1, 50)],
+)
+def test_small_classes_get_fewer_neighbours(nodes: int, classes: int, expected: int) -> None:
+    assert fitting_neighbours(nodes, classes) == expected
 
 
 def test_one_sided_neighbours_weigh_half() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_learners import TRAINER, tiny_images
+from test_learners import TRAINER, make, tiny_images
 from torch import nn
 
 from ssal.backbones import build
@@ -77,6 +77,21 @@ def test_swa_has_the_batchnorm_statistics_of_its_own_weights(tmp_path: Path) -> 
         learner.average(views)
     assert torch.allclose(layer.running_mean, inputs[0].mean((0, 2, 3)), atol=1e-5)  # type: ignore[arg-type]
     assert not torch.allclose(layer.running_mean, online.running_mean, atol=1e-5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [("supervised", 6), ("pseudo_label", 6), ("pi_model", 6), ("mean_teacher", 6), ("fixmatch", 60), ("mixmatch", 60)],
+)
+def test_swa_statistics_are_of_the_images_that_moved_them_in_training(name: str, seen: int) -> None:
+    images, labels = tiny_images()  # 60 of them
+    learner = make(name, images, {"steps": 10, "swa_from": 0.5, "batch_size": 8})
+    learner.see(images, torch.arange(6), labels[:6])
+    counts: list[int] = []
+    layer = next(m for m in learner.average.modules() if isinstance(m, nn.BatchNorm2d))
+    layer.register_forward_pre_hook(lambda module, given: counts.append(len(given[0])))
+    learner.on_train_end()
+    assert sum(counts) == seen
 
 
 def test_smoothed_labels_worked_numbers() -> None:

@@ -20,8 +20,8 @@ from ssal.data import batches
 from ssal.data.images import Images, ImageSet
 from ssal.data.views import Views
 from ssal.errors import BadInput
-from ssal.pretext.base import Pretext, spread, warm_cosine
-from ssal.pretext.byol import BYOL, target_decay
+from ssal.pretext.base import Pretext, half_cosine, spread, warm_cosine
+from ssal.pretext.byol import BYOL
 from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import encoder_of, pretrain
 from ssal.pretext.simclr import SimCLR
@@ -100,8 +100,8 @@ def test_byol_compares_each_view_with_the_target_of_the_other() -> None:
 
 
 def test_byol_target_decay_rises_to_one() -> None:
-    assert [target_decay(0.97, progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([0.97, 0.985, 1.0])
-    assert target_decay(0.996, 0.25) == pytest.approx(1 - 0.004 * (math.sqrt(0.5) + 1) / 2)
+    assert [half_cosine(0.97, 1, progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([0.97, 0.985, 1.0])
+    assert half_cosine(0.996, 1, 0.25) == pytest.approx(1 - 0.004 * (math.sqrt(0.5) + 1) / 2)
 
 
 def test_warm_up_is_linear_and_the_cosine_ends_at_zero() -> None:
