@@ -48,7 +48,7 @@ def trained(place: Path, folder: Path, images: Images, name: str, labels: dict[s
 
 
 def of_class(images: Images, label: str, count: int) -> dict[str, str]:
-    return {id: label for id in [id for id in images.pool.ids if images.hidden[id] == label][:count]}
+    return dict.fromkeys([id for id in images.pool.ids if images.hidden[id] == label][:count], label)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
