@@ -11,14 +11,12 @@ what the process grew by at its highest. Writes benchmarks/results/label_propaga
 from __future__ import annotations
 
 import datetime
-import gc
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -28,6 +26,7 @@ from typing import Any
 import faiss
 import numpy
 import torch
+from measuring import measured
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor
@@ -60,22 +59,6 @@ def asked(labels: Tensor, rows: Tensor) -> numpy.ndarray:
     found = numpy.full(len(labels), -1)
     found[rows] = labels[rows]
     return found
-
-
-def measured(call: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Return seconds, MiB that the process grew by, and what `call` returned."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the highest memory use is counted from here
-    before = resident("VmRSS")
-    start = time.perf_counter()
-    found = call()
-    return time.perf_counter() - start, (resident("VmHWM") - before) / 1024, found
-
-
-def resident(field: str) -> int:
-    """Return one line of /proc/self/status in KiB."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def solver(nodes: int, classes: int) -> dict[str, Any]:

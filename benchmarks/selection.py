@@ -8,13 +8,11 @@ the images chosen are compared. Writes benchmarks/results/selection.json and .md
 from __future__ import annotations
 
 import datetime
-import gc
 import json
 import os
 import platform
 import statistics
 import subprocess
-import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -24,6 +22,7 @@ from typing import Any
 import faiss
 import numpy
 import torch
+from measuring import measured
 from skactiveml.classifier import SklearnClassifier
 from skactiveml.pool import Badge, CoreSet, TypiClust
 from sklearn.linear_model import LogisticRegression
@@ -54,22 +53,6 @@ PEERS: dict[str, Callable[[], Any]] = {
     "badge": lambda: Badge(random_state=0),
     "typiclust": lambda: TypiClust(k=20, random_state=0),
 }
-
-
-def measured(call: Callable[[], list[int]]) -> tuple[float, float, list[int]]:
-    """Return seconds, MiB that the process grew by, and the rows chosen."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the highest memory use is counted from here
-    before = resident("VmRSS")
-    start = time.perf_counter()
-    rows = call()
-    return time.perf_counter() - start, (resident("VmHWM") - before) / 1024, rows
-
-
-def resident(field: str) -> int:
-    """Return one line of /proc/self/status in KiB."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def run(strategy: str, pool: int, classes: int, size: int, repeats: int, peer_repeats: int) -> dict[str, Any]:

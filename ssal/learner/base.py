@@ -114,17 +114,17 @@ class Learner(pl.LightningModule):
         """Return the method's loss for one batch; `names` is the random stream of the step."""
         raise NotImplementedError
 
-    def joint_logits(self, batch: dict[str, Any], *names: int | str) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits of labelled images (weak views) and of weak and strong views of the unlabelled ones.
+    def joint(self, batch: dict[str, Any], *names: int | str) -> tuple[list[Tensor], list[Tensor]]:
+        """Return logits and features, each of labelled images (weak views) and of weak and strong unlabelled views.
 
         One forward carries all three, so that BatchNorm sees the mixture.
         """
         labelled = self.views.weak(batch["labelled"], *names, "labelled")
         weak = self.views.weak(batch["unlabelled"], *names, "unlabelled")
         strong = self.views.strong(batch["unlabelled"], *names, "unlabelled")
-        logits, _ = self.network(torch.cat([labelled, weak, strong]))
-        first, second, third = logits.split([len(labelled), len(weak), len(strong)])
-        return first, second, third
+        parts = [len(labelled), len(weak), len(strong)]
+        logits, features = self.network(torch.cat([labelled, weak, strong]))
+        return list(logits.split(parts)), list(features.split(parts))
 
     @property
     def class_shares(self) -> Tensor:

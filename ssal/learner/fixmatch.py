@@ -42,7 +42,7 @@ class FixMatch(Learner):
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy plus the weighted FixMatch term."""
-        labelled_logits, weak_logits, strong_logits = self.joint_logits(batch, *names)
+        (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
         probabilities = weak_logits.detach().softmax(dim=1)
         if self.alignment:
             probabilities = self.alignment(probabilities, self.class_shares)

@@ -80,7 +80,7 @@ class FlexMatch(Learner):
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy plus the weighted FixMatch term under the thresholds of the classes."""
-        labelled_logits, weak_logits, strong_logits = self.joint_logits(batch, *names)
+        (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
         probabilities = weak_logits.detach().softmax(dim=1)
         confidence, classes = probabilities.max(dim=1)
         thresholds = class_thresholds(self.counts, self.threshold, self.threshold_warm_up)[classes]

@@ -91,7 +91,7 @@ class FreeMatch(Learner):
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy, the weighted FixMatch term and the fairness of sure images' classes."""
-        labelled_logits, weak_logits, strong_logits = self.joint_logits(batch, *names)
+        (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
         probabilities = weak_logits.detach().softmax(dim=1)
         confidence, classes = probabilities.max(dim=1)
         thresholds = self.thresholds(probabilities)[classes]

@@ -101,14 +101,9 @@ class SimMatch(Learner):
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy plus the terms of classes and of similarities."""
-        labelled = self.views.weak(batch["labelled"], *names, "labelled")
-        weak = self.views.weak(batch["unlabelled"], *names, "unlabelled")
-        strong = self.views.strong(batch["unlabelled"], *names, "unlabelled")
-        logits, features = self.network(torch.cat([labelled, weak, strong]))
-        vectors = normalize(self.network.get_submodule("projection")(features).float(), dim=1)
-        parts = [len(labelled), len(weak), len(strong)]
-        labelled_logits, weak_logits, strong_logits = logits.split(parts)
-        labelled_vectors, weak_vectors, strong_vectors = vectors.split(parts)
+        (labelled_logits, weak_logits, strong_logits), features = self.joint(batch, *names)
+        vectors = normalize(self.network.get_submodule("projection")(torch.cat(features)).float(), dim=1)
+        labelled_vectors, weak_vectors, strong_vectors = vectors.split([len(part) for part in features])
         with torch.no_grad():
             probabilities = weak_logits.float().softmax(dim=1)
             present = (self.class_shares > 0).float()

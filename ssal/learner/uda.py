@@ -68,7 +68,7 @@ class UDA(Learner):
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return annealed labelled cross-entropy plus the weighted consistency of sure images."""
-        labelled_logits, weak_logits, strong_logits = self.joint_logits(batch, *names)
+        (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
         weak_logits = weak_logits.detach()
         sure = weak_logits.softmax(dim=1).amax(dim=1) >= self.threshold
         targets = (weak_logits / self.temperature).softmax(dim=1)
