@@ -32,8 +32,8 @@ class Suspect:
     label: str
     propagated: str
     """Class that reaches the image, its own label left out; empty where none does."""
-    disagreement: float
-    """1 - share of its own label among all that reach it."""
+    disagreement: float | None
+    """1 - share of its own label among all that reach it; None where none does, or it is the only one of its class."""
 
 
 def audit(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = None) -> tuple[Path, list[Suspect]]:
@@ -60,16 +60,17 @@ def audit(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = N
     found = label_disagreement(encoder.features(images)["pool"], rows, labels)
     suspects = []
     for place in found.order.tolist():
-        number = int(found.propagated[place])
-        path = images.pool.paths[int(rows[place])]
+        number, path = int(found.propagated[place]), images.pool.paths[int(rows[place])]
         propagated = names[number] if number >= 0 else ""
-        suspects.append(Suspect(ids[place], path, known[ids[place]], propagated, float(found.scores[place])))
+        score = float(found.scores[place]) if number >= 0 else None
+        suspects.append(Suspect(ids[place], path, known[ids[place]], propagated, score))
     target = checkpoints / recipe.name / AUDIT
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for rank, s in enumerate(suspects, start=1):
-        table.writerow([rank, s.id, s.path, s.label, s.propagated, f"{s.disagreement:.6f}"])
+        disagreement = "" if s.disagreement is None else f"{s.disagreement:.6f}"
+        table.writerow([rank, s.id, s.path, s.label, s.propagated, disagreement])
     write_text(target, text.getvalue())
     return target, suspects
 

@@ -156,9 +156,12 @@ def audit(
 
     loaded = _load(recipe, overrides)
     path, suspects = audited(loaded, checkpoints, arm, seed)
-    differ = sum(s.propagated not in ("", s.label) for s in suspects)
+    judged = [s for s in suspects if s.disagreement is not None]
+    differ, left = sum(s.propagated != s.label for s in judged), len(suspects) - len(judged)
     conclude(loaded, so_far(loaded, checkpoints), checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
-    typer.echo(f"{differ} of {len(suspects)} labels differ from what similar images say")
+    typer.echo(f"{differ} of {len(judged)} labels differ from what similar images say")
+    if left:
+        typer.echo(f"{left} could not be judged: the only label of its class, or no label reaches it")
     typer.echo(f"labels: {path}\nreport: {checkpoints / loaded.name / 'report.html'}")
 
 

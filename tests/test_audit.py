@@ -66,6 +66,16 @@ def test_the_labels_of_a_run_are_audited(ssal: CommandLine) -> None:
     assert len(rows()) == 8
 
 
+def test_a_label_without_another_of_its_class_is_not_judged(ssal: CommandLine) -> None:
+    alone = sorted(Path("pictures/train/three").glob("*.png"))[0]
+    Path("pictures/train/threee").mkdir()
+    alone.rename(f"pictures/train/threee/{alone.name}")
+    said = ssal("audit", "tiny.yaml", "labelling.answered_by=inbox")
+    assert "of 119 labels differ" in said.out and "1 could not be judged" in said.out
+    last = rows()[-1]
+    assert (last["label"], last["propagated"], last["disagreement"]) == ("threee", "", "")
+
+
 def test_what_is_not_there_to_be_audited(ssal: CommandLine) -> None:
     refused(ssal("audit", "tiny.yaml", "labelling.answered_by=inbox", "--arm", "mian"), "did you mean 'main'?")
     refused(ssal("audit", "tiny.yaml", "labelling.answered_by=inbox", "--seed", "7"), "there is no seed 7 (seeds: 0)")

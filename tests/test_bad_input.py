@@ -144,6 +144,23 @@ def test_override(ssal: CommandLine, override: str, parts: list[str]) -> None:
     assert len(refused(run(ssal, override), *parts).splitlines()) == 1
 
 
+def test_a_list_that_is_too_short(ssal: CommandLine) -> None:
+    said = run(ssal, "pretext={method: byol, blur: [1.0]}")
+    refused(said, "pretext.blur.1: the list is too short: its value number 2 is missing")
+
+
+def test_more_labels_than_the_learner_takes(ssal: CommandLine) -> None:
+    said = run(ssal, "acquisition.budget=2400", "learner={method: gp_head}")
+    refused(said, "acquisition.budget: 'gp_head' takes at most 2000 labels", "got 2400; type 2000 or less")
+
+
+def test_options_that_a_new_method_leaves_behind_are_named(ssal: CommandLine) -> None:
+    said = ssal("check", "tiny.yaml", "learner.method=flexmatch", "learner.batch_size=8")
+    assert said.code == 0
+    assert "learner.method=flexmatch: the recipe's steps do not come along" in said.err + said.log
+    assert "as in learner.steps=4" in said.err + said.log
+
+
 def test_no_such_recipe(ssal: CommandLine) -> None:
     refused(ssal("run", "quick.yaml"), "quick.yaml: cannot be read: No such file", "beside it: tiny.yaml")
     refused(ssal("run", "."), ".: cannot be read: Is a directory")

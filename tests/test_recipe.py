@@ -808,7 +808,7 @@ def test_differences_name_what_a_finished_run_forbids(file: Path) -> None:
         "acquisition.first_size",
         "acquisition.query_size",
     ]
-    assert against("learner.method=linear_probe")[:2] == ["learner.method", "learner.mu"]
+    assert against("learner.method=linear_probe")[:2] == ["learner.method", "learner.threshold"]
     assert against("acquisition.strategy=kmeans") == ["acquisition.strategy", "acquisition.options.iterations"]
     lists = {"a": [1, 2], "b": {}}
     assert differences(lists, {"a": [2, 1], "b": {"c": 1}}) == ["a", "b.c"]

@@ -44,8 +44,6 @@ class Learner(pl.LightningModule):
 
     frozen = False
     """Frozen learners are given the encoder's features as their images."""
-    statistics_of_labelled = False
-    """Whether BatchNorm's running statistics are of labelled images alone where unlabelled ones are trained on, too."""
 
     def __init__(
         self,
@@ -147,11 +145,15 @@ class Learner(pl.LightningModule):
         self.names = names
         return loop.fit(self, self.steps, batches, folder, names, trainer_options)
 
+    def normalised_rows(self) -> Tensor:
+        """Return the rows of the pool whose images move BatchNorm's running statistics in training."""
+        return torch.arange(len(self.pool)) if self.unlabelled_batch_size else self.labelled_rows.cpu()
+
     @torch.no_grad()
     def on_train_end(self) -> None:
         """Compute BatchNorm's statistics for equally averaged weights, which never ran.
 
-        They are those of weak views of the images that moved them in training: the pool, or its labelled part.
+        They are those of weak views of the images that moved them in training.
         """
         layers = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
         if self.swa_from is None or not layers:
@@ -160,8 +162,7 @@ class Learner(pl.LightningModule):
             layer.reset_running_stats()
             layer.momentum = None  # the plain mean over all batches, which are of one size for that
         self.average.train()
-        whole = self.unlabelled_batch_size and not self.statistics_of_labelled
-        rows = torch.arange(len(self.pool)) if whole else self.labelled_rows.cpu()
+        rows = self.normalised_rows()
         for number, part in enumerate(rows.tensor_split(max(1, round(len(rows) / 500)))):
             images = self.pool.fetch(part).to(self.device)
             self.average(self.views.weak(images, *self.names, "statistics", number))

@@ -39,7 +39,8 @@ class CEAL(Learner):
     are.
     Differs from the paper: the network that labels the pool is the one in training, after the share `alone` of its
     steps, not the one of the round before that training goes on from; `warm_start: true` with `alone: 0` is the paper's
-    way. Optimiser, schedule and averaged weights are FixMatch's.
+    way. Optimiser, schedule and averaged weights are FixMatch's. With `swa_from` the network in training labels the
+    pool, not its average, which has no BatchNorm statistics before the end.
     """
 
     def __init__(
@@ -105,6 +106,10 @@ class CEAL(Learner):
         network.train()
         self.pseudo_labels.copy_(torch.cat(found))
         self.pseudo_labels[self.labelled_rows.to(self.device)] = -1
+
+    def normalised_rows(self) -> Tensor:
+        """Return the rows with a label or pseudo-label."""
+        return torch.cat([self.labelled_rows.cpu(), (self.pseudo_labels >= 0).nonzero()[:, 0].cpu()])
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return the mean cross-entropy over all images with a label or pseudo-label."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
-from ssal.learner.base import Learner
+from ssal.learner.guessing import GuessingLearner
 from ssal.learner.targets import confident_cross_entropy
 from ssal.registry import learner
 
@@ -27,7 +27,7 @@ def class_thresholds(counts: Tensor, threshold: float, warm_up: bool) -> Tensor:
 
 
 @learner("flexmatch")
-class FlexMatch(Learner):
+class FlexMatch(GuessingLearner):
     """FixMatch whose thresholds follow how much of every class has been learned (Zhang et al., 2021).
 
     It remembers the last prediction that reached the fixed threshold for every image of the pool; thresholds of a step
@@ -41,16 +41,13 @@ class FlexMatch(Learner):
         views: Views,
         classes: int,
         *,
-        mu: Annotated[int, Field(gt=0)] = 7,
         threshold: Annotated[float, Field(ge=0, le=1)] = 0.95,
         threshold_warm_up: bool = True,
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one."""
+        """Take the recipe's options."""
         super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.threshold, self.threshold_warm_up, self.unlabelled_weight = threshold, threshold_warm_up, unlabelled_weight
+        self.threshold, self.threshold_warm_up = threshold, threshold_warm_up
         self.assigned: Tensor
         """Class number of every pool image (n,); C while it has none."""
         self.counts: Tensor
@@ -81,7 +78,7 @@ class FlexMatch(Learner):
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy plus the weighted FixMatch term under the thresholds of the classes."""
         (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
-        probabilities = weak_logits.detach().softmax(dim=1)
+        probabilities = self.guessed(weak_logits)
         confidence, classes = probabilities.max(dim=1)
         thresholds = class_thresholds(self.counts, self.threshold, self.threshold_warm_up)[classes]
         unlabelled = confident_cross_entropy(probabilities, strong_logits, thresholds)

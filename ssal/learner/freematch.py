@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
+from ssal.learner.guessing import GuessingLearner
 from ssal.learner.schedules import short_schedule_decay
 from ssal.learner.targets import confident_cross_entropy
 from ssal.registry import learner
@@ -62,7 +62,7 @@ def fairness(logits: Tensor, counted: Tensor, probabilities: Tensor, shares: Ten
 
 
 @learner("freematch")
-class FreeMatch(Learner):
+class FreeMatch(GuessingLearner):
     """FixMatch whose thresholds follow the model's confidence, overall and per class (Wang et al., 2023).
 
     Defaults are the authors' for CIFAR; they cap the threshold (`highest_threshold` 0.95) on SVHN alone.
@@ -75,24 +75,21 @@ class FreeMatch(Learner):
         views: Views,
         classes: int,
         *,
-        mu: Annotated[int, Field(gt=0)] = 7,
         threshold_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999,
         highest_threshold: Annotated[float, Field(gt=0, le=1)] = 1.0,
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         fairness_weight: Annotated[float, Field(ge=0)] = 0.001,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one."""
+        """Take the recipe's options."""
         super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.unlabelled_weight, self.fairness_weight = unlabelled_weight, fairness_weight
+        self.fairness_weight = fairness_weight
         decay = short_schedule_decay(threshold_decay, self.steps)
         self.thresholds = SelfAdaptiveThresholds(classes, decay, highest_threshold)
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return labelled cross-entropy, the weighted FixMatch term and the fairness of sure images' classes."""
         (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
-        probabilities = weak_logits.detach().softmax(dim=1)
+        probabilities = self.guessed(weak_logits)
         confidence, classes = probabilities.max(dim=1)
         thresholds = self.thresholds(probabilities)[classes]
         unlabelled = confident_cross_entropy(probabilities, strong_logits, thresholds)

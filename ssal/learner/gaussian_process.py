@@ -26,21 +26,23 @@ class Kernel:
     """Prior covariance of one class's latent at two inputs, and functions whose random sums have it."""
 
     name: str
-    """`linear`: variance · x·y / D; `rbf`: variance · exp(-|x - y|² / 2 length²)."""
+    """`linear`: variance · (1 + x·y / D), a constant and all features; `rbf`: variance · exp(-|x - y|² / 2 length²)."""
     variance: float
     length: float = 1.0
 
     def matrix(self, inputs: Tensor, others: Tensor) -> Tensor:
         """Return covariances (N,M) at inputs (N,D) and (M,D)."""
         if self.name == "linear":
-            return self.variance * (inputs @ others.T) / inputs.shape[1]
+            return self.variance * (1 + inputs @ others.T / inputs.shape[1])
         return self.variance * (-(torch.cdist(inputs, others) / self.length).square() / 2).exp()
 
     def basis(self, inputs: Tensor) -> Tensor:
         """Return (N,F) whose inner products are the covariances; of `rbf` on average (Rahimi and Recht, 2007)."""
         width = inputs.shape[1]
         if self.name == "linear":
-            return math.sqrt(self.variance / width) * inputs
+            return math.sqrt(self.variance) * torch.cat(
+                [inputs / math.sqrt(width), torch.ones_like(inputs[:, :1])], dim=1
+            )
         waves = torch.randn(width, FREQUENCIES, generator=generator("rbf", "frequencies"), dtype=inputs.dtype)
         angles = inputs @ waves.to(inputs.device) / self.length
         return math.sqrt(self.variance / FREQUENCIES) * torch.cat([angles.cos(), angles.sin()], dim=1)

@@ -21,13 +21,18 @@ MOST_ENTRIES = 2**28
 """Classes × labels² of the factorisation: 2 GiB."""
 
 
-@learner("gp_head", frozen=True)
+Variance = Annotated[float, Field(gt=0, le=1e6)]
+"""Beyond that the factorisation has no digits left."""
+
+
+@learner("gp_head", frozen=True, most_labels=MOST_LABELS)
 class GaussianProcessHead(FrozenLearner):
     """Laplace's approximation of a softmax Gaussian process on frozen features (Rasmussen & Williams, 2006).
 
     Algorithms 3.3 and 3.4 in the space of the n labelled images: C·n³ operations, whatever the features' width. With
-    the linear kernel it is Bayesian logistic regression on features with the pool's mean 0 and deviation 1. Classes
-    without a label keep what the prior gives them where no labelled image is near.
+    the linear kernel it is Bayesian logistic regression, a constant among its inputs, on features with the pool's mean
+    0 and deviation 1. With the RBF kernel classes without a label keep what the prior gives them where no labelled
+    image is near.
     Differs from the book: the latents of all images are drawn together (Wilson et al., 2020), as choosing many images
     at once needs, and the prior's draws with the RBF kernel are sums of random Fourier features.
     """
@@ -39,7 +44,7 @@ class GaussianProcessHead(FrozenLearner):
         classes: int,
         *,
         kernel: Literal["linear", "rbf"] = "linear",
-        prior_variances: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.1, 1.0, 10.0),
+        prior_variances: Annotated[tuple[Variance, ...], Field(min_length=1)] = (0.1, 1.0, 10.0),
         samples: Annotated[int, Field(gt=1)] = 256,
         **shared: Any,
     ) -> None:

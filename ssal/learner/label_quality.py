@@ -20,7 +20,7 @@ class Disagreement:
     propagated: Tensor
     """Class with the largest share (n,); -1 where no label reached the image or it is the only one of its class."""
     order: Tensor
-    """Images (n,) by falling score, equal ones as they were given."""
+    """Images (n,) by falling score, equal ones as they were given; last those that nothing reached."""
 
 
 def label_disagreement(
@@ -52,4 +52,5 @@ def label_disagreement(
     reached = found.sum(dim=1) > 0
     scores = torch.where(reached, 1 - found.gather(1, labels[:, None])[:, 0], 0)
     propagated = torch.where(reached, found.argmax(dim=1), -1)
-    return Disagreement(scores, propagated, scores.argsort(descending=True, stable=True))
+    order = torch.where(reached, scores, -1).argsort(descending=True, stable=True)
+    return Disagreement(scores, propagated, order)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
+from ssal.learner.guessing import GuessingLearner
 from ssal.learner.mixing import interleave, mixing_shares, mixup, statistics_kept
 from ssal.learner.targets import linear_ramp, sharpen, soft_cross_entropy, squared_difference
 from ssal.loop import decayed_groups
@@ -19,7 +19,7 @@ from ssal.streams import generator, stream
 
 
 @learner("mixmatch")
-class MixMatch(Learner):
+class MixMatch(GuessingLearner):
     """Mixtures of labelled and unlabelled images get mixtures of labels and sharpened guesses (Berthelot et al., 2019).
 
     A guess is the mean of two weak views' probabilities. Every image and view of the batch is mixed with another one of
@@ -53,16 +53,16 @@ class MixMatch(Learner):
 
         `mu` unlabelled images, each in two views, come with every labelled one.
         """
-        super().__init__(encoder, views, classes, learning_rate=learning_rate, weight_decay=weight_decay, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
+        shared |= {"learning_rate": learning_rate, "weight_decay": weight_decay}
+        super().__init__(encoder, views, classes, mu=mu, unlabelled_weight=unlabelled_weight, **shared)
         self.temperature, self.alpha = temperature, alpha
-        self.unlabelled_weight, self.warm_up_steps = unlabelled_weight, min(warm_up_steps, self.steps)
+        self.warm_up_steps = min(warm_up_steps, self.steps)
 
     def _guess(self, views: list[Tensor]) -> Tensor:
-        """Return sharpened probabilities (M,C), the mean of the views'."""
+        """Return sharpened probabilities (M,C), the mean of the views', aligned first where asked for."""
         with torch.no_grad(), statistics_kept(self.network):
             probabilities = [self.network(view)[0].softmax(dim=1) for view in views]
-        return sharpen(torch.stack(probabilities).mean(dim=0), self.temperature)
+        return sharpen(self.aligned(torch.stack(probabilities).mean(dim=0)), self.temperature)
 
     def _mixed_logits(self, mixed: Tensor, size: int) -> Tensor:
         """Return logits of images that pass the network in interleaved batches of `size`."""

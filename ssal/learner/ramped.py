@@ -16,8 +16,6 @@ from ssal.learner.targets import linear_ramp
 class RampedLearner(Learner):
     """BatchNorm normalises labelled and unlabelled images apart; its running statistics are those of labelled ones."""
 
-    statistics_of_labelled = True
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -33,6 +31,10 @@ class RampedLearner(Learner):
         super().__init__(encoder, views, classes, **shared)
         self.unlabelled_batch_size = mu * self.batch_size
         self.unlabelled_weight, self.warm_up = unlabelled_weight, warm_up
+
+    def normalised_rows(self) -> Tensor:
+        """Return the labelled rows alone."""
+        return self.labelled_rows.cpu()
 
     def unlabelled_loss(self, images: Tensor, *names: int | str) -> Tensor:
         """Return the method's loss for stored unlabelled images; they move no running statistics of the network."""

@@ -31,8 +31,7 @@ def squared_difference(targets: Tensor, logits: Tensor) -> Tensor:
 
 def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
     """Return probabilities (M,C) to the power 1/temperature, normalised (Berthelot et al., 2019)."""
-    powered = probabilities ** (1 / temperature)
-    return powered / powered.sum(dim=1, keepdim=True)
+    return (probabilities.log() / temperature).softmax(dim=1)  # powers themselves would underflow
 
 
 def linear_ramp(step: int, steps: float) -> float:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
-from ssal.learner.targets import soft_cross_entropy
+from ssal.learner.guessing import GuessingLearner
+from ssal.learner.targets import sharpen, soft_cross_entropy
 from ssal.registry import learner
 
 ANNEALING: dict[str, Callable[[float], float]] = {
@@ -37,7 +37,7 @@ def annealed_cross_entropy(logits: Tensor, labels: Tensor, bar: float, label_smo
 
 
 @learner("uda")
-class UDA(Learner):
+class UDA(GuessingLearner):
     """Sharpened predictions on weak views teach strong views where they are sure (Xie et al., 2020).
 
     The mask looks at probabilities before they are sharpened, and the loss is a mean over all unlabelled images.
@@ -53,25 +53,22 @@ class UDA(Learner):
         views: Views,
         classes: int,
         *,
-        mu: Annotated[int, Field(gt=0)] = 7,
         threshold: Annotated[float, Field(ge=0, le=1)] = 0.8,
         temperature: Annotated[float, Field(gt=0)] = 0.4,
         training_signal_annealing: Literal["none", "linear", "log", "exp"] = "none",
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one."""
+        """Take the recipe's options."""
         super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.threshold, self.temperature, self.unlabelled_weight = threshold, temperature, unlabelled_weight
+        self.threshold, self.temperature = threshold, temperature
         self.training_signal_annealing = training_signal_annealing
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return annealed labelled cross-entropy plus the weighted consistency of sure images."""
         (labelled_logits, weak_logits, strong_logits), _ = self.joint(batch, *names)
-        weak_logits = weak_logits.detach()
-        sure = weak_logits.softmax(dim=1).amax(dim=1) >= self.threshold
-        targets = (weak_logits / self.temperature).softmax(dim=1)
+        probabilities = self.guessed(weak_logits)
+        sure = probabilities.amax(dim=1) >= self.threshold
+        targets = sharpen(probabilities, self.temperature)
         unlabelled = (soft_cross_entropy(targets, strong_logits) * sure).mean()
         bar = annealed_bar(self.training_signal_annealing, self.global_step / self.steps, labelled_logits.shape[1])
         labelled = annealed_cross_entropy(labelled_logits, batch["labels"], bar, self.label_smoothing)

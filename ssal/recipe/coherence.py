@@ -46,6 +46,12 @@ def check_arm(
         if name not in REFERENCES:
             hint = f"{nearest(name, REFERENCES)} (one of: {', '.join(REFERENCES)})"
             note("evaluation.references", f"no reference is called {name!r}{hint}", number)
+    limit = registry.find("learner", learner["method"]).traits.get("most_labels") if learner else None
+    if limit and acquisition and acquisition["budget"] > limit:
+        why = f"{arm}{learner['method']!r} takes at most {limit} labels, as its cost grows with their cube"
+        note(
+            "acquisition.budget", f"{why}, got {acquisition['budget']}; type {limit} or less, or another learner.method"
+        )
     embeddings = data.get("source") == EMBEDDINGS
     if backbone and not embeddings:
         try:

@@ -75,6 +75,8 @@ def fill(model: type[BaseModel], node: Node, what: str, problems: Problems, part
             about = model.model_fields[str(group[0]["loc"][-1])].description if len(group[0]["loc"]) == 1 else ""
             key = str(group[0]["loc"][-1])
             text = f"this key is missing ({about.rstrip('.')})" if about else "this key is missing"
+            if isinstance(group[0]["loc"][-1], int):
+                text = f"the list is too short: its value number {int(key) + 1} is missing"
             problems.add(node.key_place, node.follow(place)[0].named(key), text)
     if all(one["type"] == "extra_forbidden" and len(one["loc"]) == 1 for one in errors):
         known = {key: value for key, value in plain.items() if key in model.model_fields}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssal.errors import nearest
+from ssal.errors import listing, nearest
 from ssal.loop import fastest_precision
 from ssal.recipe.arm import Arm, Recipe
 from ssal.recipe.coherence import check_arm
@@ -15,6 +16,7 @@ from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy,
 from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
+log = logging.getLogger("ssal")
 ARM_KEYS = (*SECTIONS, "signals")
 TOP_KEYS = (*Head.model_fields, *ARM_KEYS, "compare", "arms")
 ONLY_ARM = "main"
@@ -35,6 +37,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         if override := read_override(text, problems):
             typed = overlay(typed, override)
     _check_names(root, typed, problems)
+    for line in _left_behind(root, typed):
+        log.warning(line)
     root = overlay(restart(root, typed), typed)
     head = fill(Head, _only(root, Head.model_fields), "recipe", problems)
     seeds = root.get("seeds")
@@ -99,6 +103,22 @@ def restart(base: Node, top: Node) -> Node:
         if dropped:
             kept[name] = replace(old, value={key: node for key, node in old.value.items() if key not in dropped})
     return replace(base, value=kept) if isinstance(base.value, dict) else base
+
+
+def _left_behind(root: Node, typed: Node) -> list[str]:
+    """Return a line for every method that the command line replaces in the recipe, naming the options that go."""
+    lines = []
+    for name, section in SECTIONS.items():
+        old, new = root.get(name), typed.get(name)
+        if old and new and isinstance(old.value, dict) and _replaces(old, new, section.switch):
+            gone = sorted(set(old.value) - set(section.model.model_fields) - set(new.value))
+            what = f"{name}.{section.switch}={new.value[section.switch].plain()}"
+            if gone:
+                lines.append(
+                    f"{what}: the recipe's {listing(gone)} do not come along, its own defaults hold; "
+                    f"type what is to stay, as in {name}.{gone[0]}={old.value[gone[0]].plain()}"
+                )
+    return lines
 
 
 def _replaces(old: Node, new: Node, key: str) -> bool:

@@ -114,6 +114,7 @@ def read(path: Path, problems: Problems) -> Node:
     except OSError as error:
         others = ", ".join(sorted(other.name for other in path.parent.glob("*.y*ml")))
         reason = error.strerror or type(error).__name__
+        reason += "; type the recipe that made this folder" if path.is_dir() else ""
         raise BadInput(f"{path}: cannot be read: {reason}" + (f" (beside it: {others})" if others else "")) from error
     root = parse(text, Place(str(path), 1, 1), "", problems)
     if not isinstance(root.value, dict):

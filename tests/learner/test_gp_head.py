@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -48,7 +49,7 @@ def moments(curve: Curvature, residuals: Tensor, matrix: Tensor, across: Tensor,
 @pytest.mark.parametrize(
     ("kernel", "peer"),
     [
-        (Kernel("linear", 3.0), ConstantKernel(2 * 3.0 / 3, "fixed") * DotProduct(0.0, "fixed")),
+        (Kernel("linear", 3.0), ConstantKernel(2 * 3.0 / 3, "fixed") * DotProduct(math.sqrt(3), "fixed")),
         (Kernel("rbf", 3.0, 1.7), ConstantKernel(2 * 3.0, "fixed") * RBF(1.7, "fixed")),
         (Kernel("rbf", 100.0, 0.7), ConstantKernel(2 * 100.0, "fixed") * RBF(0.7, "fixed")),
     ],
@@ -93,9 +94,9 @@ def test_many_draws_have_the_posteriors_covariance_exactly() -> None:
     residuals, _ = softmax_mode(matrix, labels, 3)
     probabilities = one_hot(labels, 3).T - residuals
     curve = curvature(matrix, probabilities)
-    sizes = 3 * 3, 3 * 9  # of the prior's weights and of the noise
+    sizes = 3 * 4, 3 * 9  # of the prior's weights and of the noise
     units = torch.eye(sum(sizes), dtype=torch.float64)
-    prior, noise = units[: sizes[0]].view(3, 3, -1), units[sizes[0] :].view(3, 9, -1)
+    prior, noise = units[: sizes[0]].view(3, 4, -1), units[sizes[0] :].view(3, 9, -1)
     weights = posterior_weights(matrix, curve, probabilities, residuals, kernel.basis(inputs) @ prior, noise)
     latents = kernel.basis(others) @ prior + across @ weights  # (C,N,S)
     mean, covariance = moments(curve, residuals, matrix, across, kernel.matrix(others, others).diagonal())
@@ -216,7 +217,9 @@ def test_features_that_never_vary_do_not_matter() -> None:
     wide = ImageSet(pool.ids, pool.paths, padded)
     plain = head(torch.arange(9), labels[:9], pool, prior_variances=(1.0,))
     more = head(torch.arange(9), labels[:9], wide, prior_variances=(2.0,))  # the variance is shared by all features
-    assert plain.log_evidence == pytest.approx(more.log_evidence, abs=1e-3)
+    found, other = plain.process.inputs, more.process.inputs
+    assert torch.allclose(found @ found.T / 20, 2 * other @ other.T / 40, atol=1e-4)
+    assert not more.process.inputs[:, 20:].any()
 
 
 def test_too_many_labels_are_refused() -> None:
@@ -228,3 +231,27 @@ def test_too_many_labels_are_refused() -> None:
         with pytest.raises(BadInput, match=f"at most {most} labels of {classes} classes.*linear_probe.*budget"):
             learner.see(pool, torch.arange(most + 1), torch.zeros(most + 1, dtype=torch.long))
         learner.see(pool, torch.arange(10), torch.zeros(10, dtype=torch.long))
+
+
+def test_a_rare_class_does_not_pull_the_others_apart() -> None:
+    """The pool's mean lies in its largest class: without a constant the classes could not be told apart there."""
+    labels = torch.tensor([0] * 450 + [1] * 50)
+    rows = (normal(500, 16) + 3 * normal(2, 16, seed=1)[labels]).float()
+    pool = ImageSet([f"{i:016x}" for i in range(500)], [""] * 500, rows)
+    known = torch.tensor([*range(30), 450, 451, 452])
+    learner = head(known, labels[known], pool, classes=2)
+    learner.tune(rows[known], labels[known])
+    learner.solve(rows[known], labels[known])
+    with torch.no_grad():
+        found = learner(rows)[0].argmax(dim=1)
+    peer = LogisticRegression().fit(rows[known].numpy(), labels[known].numpy()).score(rows.numpy(), labels.numpy())
+    assert (found == labels).float().mean() > 0.95 and peer > 0.95
+
+
+def test_one_class_alone_is_what_it_predicts() -> None:
+    pool, rows, _ = features()
+    learner = head(torch.arange(8), torch.zeros(8, dtype=torch.long), pool)
+    learner.tune(rows[:8], torch.zeros(8, dtype=torch.long))
+    learner.solve(rows[:8], torch.zeros(8, dtype=torch.long))
+    with torch.no_grad():
+        assert (learner(rows)[0].argmax(dim=1) == 0).float().mean() > 0.9

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from on_vectors import learner_of_logits
 from test_learners import TRAINER, make, tiny_images
 from torch import nn
 
@@ -81,12 +82,17 @@ def test_swa_has_the_batchnorm_statistics_of_its_own_weights(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("name", "seen"),
-    [("supervised", 6), ("pseudo_label", 6), ("pi_model", 6), ("mean_teacher", 6), ("fixmatch", 60), ("mixmatch", 60)],
+    [
+        *(("supervised", 6), ("pseudo_label", 6), ("pi_model", 6), ("mean_teacher", 6)),
+        *(("fixmatch", 60), ("mixmatch", 60), ("ceal", 10)),
+    ],
 )
 def test_swa_statistics_are_of_the_images_that_moved_them_in_training(name: str, seen: int) -> None:
     images, labels = tiny_images()  # 60 of them
     learner = make(name, images, {"steps": 10, "swa_from": 0.5, "batch_size": 8})
     learner.see(images, torch.arange(6), labels[:6])
+    if name == "ceal":
+        learner.pseudo_labels[20:24] = 1  # type: ignore[operator]
     counts: list[int] = []
     layer = next(m for m in learner.average.modules() if isinstance(m, nn.BatchNorm2d))
     layer.register_forward_pre_hook(lambda module, given: counts.append(len(given[0])))
@@ -146,3 +152,15 @@ def test_logits_are_float32_under_bfloat16() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits, features = supervised().network(torch.randn(2, 3, 8, 8))
     assert logits.dtype == features.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["fixmatch", "flexmatch", "freematch", "uda", "mixmatch"])
+def test_guesses_follow_the_labels_class_shares_where_asked_for(name: str) -> None:
+    logits = torch.tensor([[2.0, 0.0], [1.0, 0.0]])
+    learner = learner_of_logits(name, 2, 4, [0, 1, 2, 3], [0, 1, 1, 1], distribution_alignment=True)
+    probabilities = logits.softmax(dim=1)
+    expected = probabilities * torch.tensor([0.25, 0.75]) / probabilities.mean(dim=0)
+    found = learner.guessed(logits)  # type: ignore[operator]
+    assert torch.allclose(found, expected / expected.sum(dim=1, keepdim=True), atol=1e-4)
+    plain = learner_of_logits(name, 2, 4, [0, 1, 2, 3], [0, 1, 1, 1])
+    assert torch.equal(plain.guessed(logits), probabilities)  # type: ignore[operator]

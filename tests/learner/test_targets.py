@@ -97,3 +97,8 @@ def test_recent_mean_forgets_what_is_older_than_its_length() -> None:
     assert mean(first)[0].item() == pytest.approx(0.9) and pulled(first)[0].item() == pytest.approx(0.7)
     assert mean(second)[0].item() == pytest.approx(0.7) and pulled(second)[0].item() == pytest.approx(0.7)
     assert mean(third)[0].item() == pytest.approx(0.3)
+
+
+def test_very_low_temperatures_leave_the_most_probable_class() -> None:
+    found = sharpen(torch.tensor([[0.5, 0.3, 0.2], [0.0, 1.0, 0.0]]), 0.005)
+    assert torch.allclose(found, torch.tensor([[1.0, 0, 0], [0, 1, 0]]))
