@@ -1,10 +1,12 @@
 """Every learner from the same encoders and the same few labels: test accuracy at 4 and 25 labels per class.
 
     python benchmarks/learners.py run --fashion fashion-mnist-12k.tar [--data digits] [--jobs 2]
+    python benchmarks/learners.py encoders --fashion fashion-mnist-12k.tar
     python benchmarks/learners.py table
 
 `run` adds one row per finished cell to benchmarks/results/learners.csv and goes on after an interruption; `table`
-writes learners.md from it. Labels are drawn stratified by class, which takes an oracle. Encoder e, seed e and draw d
+writes learners.md from it; `encoders` says how far each encoder's neighbours share a class, which bounds what can be
+propagated. Labels are drawn stratified by class, which takes an oracle. Encoder e, seed e and draw d
 belong together: a learner is set beside `supervised` from the same encoder on the same labels. What is solved on
 frozen features is cheap and gets 20 draws, and so does `supervised` from the encoders.
 """
@@ -33,6 +35,7 @@ from ssal.evaluation.statistics import paired_interval
 from ssal.executors import local
 from ssal.labelling.ledger import Entry, Ledger
 from ssal.learner.train import train
+from ssal.neighbours import most_similar_others
 from ssal.pretext.pretrain import pretrain
 from ssal.recipe import Arm, load
 from ssal.streams import generator
@@ -47,6 +50,8 @@ DRAWS = 20
 """Of labels, for learners on frozen features and for `supervised` beside them; the others have one per encoder."""
 FIRST = ("supervised", "fixmatch")
 """Trained from scratch as well."""
+NEAREST = (1, 5, 10, 14, 50)
+"""Label propagation joins 14 neighbours on digits, 50 on fashion-mnist."""
 COLUMNS = (
     "data", "per_class", "start", "learner", "encoder", "draw", "labels", "accuracy", "expected_calibration_error",
     "pretrain_seconds", "train_seconds", "steps", "learner_folder", "commit", "date",
@@ -186,6 +191,51 @@ def run(
         print(f"{count} of {len(todo)}, {passed}: {names[index]}: {value['accuracy']:.4f}", flush=True)
 
 
+@app.command()
+def encoders(
+    fashion: Annotated[str, typer.Option(help="fashion-mnist-12k.tar; without it only digits")] = "",
+    checkpoints: Path = Path("checkpoints"),
+) -> None:
+    """Write learners_encoders.csv: of a pool image's nearest others by cosine, the share that is of its class.
+
+    Uses every label of the pool, which no learner sees.
+    """
+    lines = []
+    for data in ("digits", *(["fashion_mnist"] if fashion else [])):
+        arm = arm_of(data, fashion)
+        images = images_of(arm, checkpoints)
+        names = sorted(images.classes)
+        truth = torch.tensor([names.index(images.hidden[id]) for id in images.pool.ids])
+        for encoder in range(ENCODERS):
+            features = pretrain(images, checkpoints, **arm.encoder(encoder)).features(images)["pool"].float()
+            nearest = most_similar_others(features, max(NEAREST))[1]
+            same = (truth[nearest] == truth[:, None]).float()
+            lines += [
+                {"data": data, "encoder": encoder, "neighbours": count, "of_its_class": float(same[:, :count].mean())}
+                for count in NEAREST
+            ]
+    with (RESULTS / "learners_encoders.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def neighbourhoods() -> list[str]:
+    """Return a line per data set: the share of the nearest others that are of an image's class, over encoders."""
+    path = RESULTS / "learners_encoders.csv"
+    if not path.exists():
+        return []
+    found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[row["data"]][int(row["neighbours"])].append(float(row["of_its_class"]))
+    return [
+        f"- {data}: "
+        + ", ".join(f"of the {count} nearest {mean_and_sd(values)} %" for count, values in by_count.items())
+        for data, by_count in found.items()
+    ]
+
+
 def mean_and_sd(values: list[float]) -> str:
     """Return percent, mean ± sd."""
     spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
@@ -244,9 +294,18 @@ def table() -> None:
             cells.append(text)
         took = f"{np.median(seconds[line]):.0f}" if seconds[line] else "—"
         page.append(f"| {line[0]} | {line[1]} | " + " | ".join(cells) + f" | {took} |")
+    hours = sum(float(row["train_seconds"]) for row in rows()) / 3600
     page += [
         "",
-        f"{len(rows())} trainings; rows with commit and date in learners.csv. Seconds: median on fashion-mnist.",
+        f"{len(rows())} trainings, {hours:.1f} hours of one core; rows with commit and date in learners.csv.",
+        "Seconds: median on fashion-mnist.",
+        "",
+        "## Neighbours of the encoders",
+        "",
+        "Pool images of the same class among an image's nearest others by cosine of SimCLR's features, mean ± sd over",
+        "encoders: what a wrong neighbour says cannot be outvoted where most of them are wrong.",
+        "",
+        *neighbourhoods(),
     ]
     (RESULTS / "learners.md").write_text("\n".join(page) + "\n", encoding="utf-8")
     print("\n".join(page))
