@@ -29,6 +29,7 @@ import typer
 
 from ssal import registry
 from ssal.cells import images_of
+from ssal.compare import environment
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
 from ssal.evaluation.statistics import paired_interval
@@ -294,11 +295,12 @@ def table() -> None:
             cells.append(text)
         took = f"{np.median(seconds[line]):.0f}" if seconds[line] else "—"
         page.append(f"| {line[0]} | {line[1]} | " + " | ".join(cells) + f" | {took} |")
+    machine = ", ".join(f"{key} {value}" for key, value in environment().items())
     hours = sum(float(row["train_seconds"]) for row in rows()) / 3600
     page += [
         "",
         f"{len(rows())} trainings, {hours:.1f} hours of one core; rows with commit and date in learners.csv.",
-        "Seconds: median on fashion-mnist.",
+        f"Seconds: median on fashion-mnist. Made on one machine: {machine}.",
         "",
         "## Neighbours of the encoders",
         "",
