@@ -15,13 +15,13 @@ import pkgutil
 import re
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from ssal.errors import BadInput, nearest
 from ssal.method import Method
-from ssal.signals.vocabulary import ROUND_NAMES, VOCABULARY
+from ssal.signals.vocabulary import ROUND_NAMES, SOURCE_NAMES, SUPPLIED, VOCABULARY
 
 FOLDERS = {
     "strategy": "acquisition",
@@ -57,6 +57,16 @@ def _file_under(kind: str, call: Callable[..., Any], **facts: Any) -> Callable[.
             if given not in ROUND_NAMES:
                 hint = nearest(given, ROUND_NAMES)
                 raise MethodError(f"{where}: the round supplies {ROUND_NAMES}, not {given!r}{hint}")
+    if kind == "signal":
+        known = SUPPLIED[method.traits["each"]]
+        for need in method.needs:
+            if need not in known and (method.traits["each"] == "batch" or need not in VOCABULARY):
+                raise MethodError(
+                    f"{where}: a source is supplied {', '.join(known)}, not {need!r}{nearest(need, known)}"
+                )
+        for given in method.given:
+            if given not in SOURCE_NAMES:
+                raise MethodError(f"{where}: a source is supplied {SOURCE_NAMES}, not {given!r}")
     for provided in method.provides:
         if provided not in VOCABULARY:
             raise MethodError(f"{where}: {provided!r} is not in signals/vocabulary.py{nearest(provided, VOCABULARY)}")
@@ -160,6 +170,26 @@ def files(kind: str, name: str) -> list[Path]:
     own = find(kind, name).file
     others = {method.file for method in methods(kind).values()} - {own}
     return [file for file in sorted(own.parent.glob("*.py")) if file not in others]
+
+
+def sources_of(needs: Iterable[str]) -> dict[str, Method]:
+    """Return the signal sources, by name, that provide the signals in `needs` and those that these sources need.
+
+    `labelled_…` come with their own. A source stands after those that it needs.
+    """
+    known, found = methods("signal"), dict[str, Method]()
+    of = {signal: name for name, source in known.items() for signal in source.provides}
+    for need in sorted({need.removeprefix("labelled_") for need in needs} - {"labels", "child_scores"}):
+        if need not in of:
+            raise BadInput(f"no source provides the signal {need!r}{nearest(need, of)}")
+        source = known[of[need]]
+        found |= sources_of(signals_needed(source)) | {of[need]: source}
+    return found
+
+
+def signals_needed(source: Method) -> list[str]:
+    """Return the signals of other sources that a signal source is called with."""
+    return [need for need in source.needs if need not in SUPPLIED[source.traits["each"]]]
 
 
 def needs_of(strategy: Method, options: dict[str, Any]) -> tuple[str, ...]:

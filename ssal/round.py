@@ -51,7 +51,7 @@ def run_round(
     measure(learner, encoder, images, ledger, number, arm.references, folder)
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
-            collect((), learner, encoder, images, ledger, folder, None, options={})
+            collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})
             forget(folder)
         return True
     size = next((labels for labels in arm.rounds(len(images.given)) if labels > ledger.bought()), 0) - ledger.bought()
@@ -96,7 +96,10 @@ def _choose(
     first = learner is None or ("previous_probabilities" in arm.needs() and previous is None)
     strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
     began = time.perf_counter()
-    table = collect(arm.needs(first), learner, encoder, images, ledger, folder, previous, options=arm.signals)
+    names = (seed, "round", number, "signals")
+    table = collect(
+        arm.needs(first), learner, encoder, images, ledger, folder, previous, names=names, options=arm.signals
+    )
     scored = time.perf_counter()
     ids = [images.pool.ids[row] for row in table["rows"].tolist()]
     choose(

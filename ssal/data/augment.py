@@ -37,16 +37,25 @@ def _mirrored(places: Tensor, side: int) -> Tensor:
     return (side - 1) - ((side - 1) - places.abs()).abs()
 
 
-def weak(images: Tensor, generator: torch.Generator, *, flip: bool, shift: float = 0.125) -> Tensor:
+def weak(
+    images: Tensor,
+    generator: torch.Generator,
+    *,
+    flip: bool,
+    shift: float = 0.125,
+    places: tuple[Tensor, int] | None = None,
+) -> Tensor:
     """Shift each image by its own whole pixels over reflected borders, and mirror every second one (Sohn et al., 2020).
 
-    `shift` is a share of the side: 4 px at 32, as published. uint8 in and out.
+    `shift` is a share of the side: 4 px at 32, as published. uint8 in and out. With `places`, the rows (B,) of the
+    images among so many, each image gets the draw of its row, whatever stands beside it in the batch.
     """
     count, channels, height, width = images.shape
+    kept, count = (slice(None), count) if places is None else places
     down, right = shift_pixels(height, shift), shift_pixels(width, shift)
-    rows = torch.randint(-down, down + 1, (count, 1), generator=generator) + torch.arange(height)
-    columns = torch.randint(-right, right + 1, (count, 1), generator=generator) + torch.arange(width)
-    turned = torch.rand((count, 1), generator=generator) < 0.5
+    rows = torch.randint(-down, down + 1, (count, 1), generator=generator)[kept] + torch.arange(height)
+    columns = torch.randint(-right, right + 1, (count, 1), generator=generator)[kept] + torch.arange(width)
+    turned = torch.rand((count, 1), generator=generator)[kept] < 0.5
     if flip:
         columns = torch.where(turned, width - 1 - columns, columns)
     source = (_mirrored(rows, height) * width).unsqueeze(2) + _mirrored(columns, width).unsqueeze(1)

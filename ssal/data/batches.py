@@ -93,6 +93,13 @@ def unlabelled_only(
         yield {"step": step, "images": batch}
 
 
+def numbered(images: ImageSet, size: int = 500) -> Iterator[dict[str, Tensor]]:
+    """Yield every image once in id order as `images`, with its `rows`: for sources that draw by row."""
+    parts = torch.arange(len(images)).split(size)
+    for rows, batch in zip(parts, images.stream(parts), strict=True):
+        yield {"rows": rows, "images": batch}
+
+
 def in_order(images: ImageSet, size: int = 500) -> Iterator[Tensor]:
     """Yield every image once in id order, the last partial batch included: for scoring."""
     yield from images.stream(torch.arange(len(images)).split(size))

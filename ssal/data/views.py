@@ -32,9 +32,12 @@ class Views:
             return images.float()
         return augment.normalise(images, torch.tensor(self.mean), torch.tensor(self.std))
 
-    def weak(self, images: Tensor, *names: int | str) -> Tensor:
-        """Return a normalised shifted (and flipped) view, drawn from the stream `names`."""
-        return self.plain(augment.weak(images, generator(*names, "weak"), flip=self.flip))
+    def weak(self, images: Tensor, *names: int | str, places: tuple[Tensor, int] | None = None) -> Tensor:
+        """Return a normalised shifted (and flipped) view, drawn from the stream `names`.
+
+        With `places`, the rows (B,) of the images among so many, an image's draw follows from its row alone.
+        """
+        return self.plain(augment.weak(images, generator(*names, "weak"), flip=self.flip, places=places))
 
     def strong(self, images: Tensor, *names: int | str) -> Tensor:
         """Return a normalised weak view under RandAugment and Cutout, drawn from the stream `names`."""

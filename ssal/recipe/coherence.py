@@ -78,6 +78,11 @@ def check_arm(
             _check_needs(key, strategy.needs if strategy else {}, encoder, problems, arm)
 
 
+def behind(need: str) -> set[str]:
+    """Return a signal and all those that its source is called with."""
+    return {need, *(name for source in registry.sources_of([need]).values() for name in source.needs)}
+
+
 def _check_needs(key: str, needs: dict[str, Node], encoder: bool, problems: Problems, arm: str) -> None:
     """Note signals that the encoder or the round cannot give."""
     first = key == "first_round"
@@ -91,7 +96,7 @@ def _check_needs(key: str, needs: dict[str, Node], encoder: bool, problems: Prob
                 if not method.children and set(method.needs) <= OF_ENCODER | OF_FIRST_ROUND
             ]
             why = f"but before the first labels there is no learner; use one of: {', '.join(can)}"
-        elif need in of_encoder and not encoder:
+        elif not encoder and behind(need) & of_encoder:
             why = "but nothing gives an encoder; set pretext.method or backbone.weights"
             why += ", or first_round: random" if first else ""
         else:

@@ -202,7 +202,7 @@ def fill_strategy(key: str, section: Node, folder: Path, problems: Problems) -> 
 
 def fill_signals(node: Node, strategies: Iterable[Strategy | None], problems: Problems) -> dict[str, BaseModel] | None:
     """Return the options of every signal source that is named or needed, or None after noting what is wrong."""
-    node, sources = filled(node), registry.methods("signal")
+    node = filled(node)
     if not isinstance(node.value, dict):
         problems.add(node.place, node.path, f"expected signal sources and their options, got {show(node.plain())}")
         return None
@@ -212,10 +212,10 @@ def fill_signals(node: Node, strategies: Iterable[Strategy | None], problems: Pr
         found[name] = fill(method.model, child, f"signal {name!r}", problems) if method else None
     for strategy in strategies:
         for need, at in (strategy.needs if strategy else {}).items():
-            of = [name for name, source in sources.items() if need.removeprefix("labelled_") in source.provides]
-            if not of and need != "labels":
+            try:
+                for name, source in registry.sources_of([need]).items():
+                    found.setdefault(name, source.model())
+            except BadInput:
                 problems.add(at.place, at.path, f"{at.value!r} needs {need}, which no signal source provides")
-            for name in of:
-                found.setdefault(name, sources[name].model())
     complete = {name: model for name, model in found.items() if model is not None}
     return complete if len(complete) == len(found) else None

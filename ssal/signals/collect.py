@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
@@ -15,42 +14,15 @@ from ssal import loop, registry
 from ssal.artefacts import fingerprint, read_tensors, write_tensors
 from ssal.data import batches
 from ssal.data.images import Images
-from ssal.errors import BadInput, nearest
+from ssal.data.views import Views
 from ssal.labelling.ledger import Ledger
-from ssal.learner.base import Learner
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.registry import Method
-from ssal.signals.kept import OUTPUTS, realigned
+from ssal.signals.kept import FITTING, OUTPUTS, realigned
+from ssal.signals.one_pass import OnePass
 
 log = logging.getLogger("ssal")
-
-
-class OnePass(pl.LightningModule):
-    """Calls every per-batch source on the same batch, so the pool is read and forwarded once for all of them."""
-
-    def __init__(self, learner: Learner, sources: Sequence[tuple[Method, dict[str, Any]]]) -> None:
-        """`sources` are methods with their recipe options."""
-        super().__init__()
-        self.learner, self.sources = learner, sources
-
-    def predict_step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
-        """Return all sources' tensors of one batch."""
-        return {
-            name: rows
-            for source, options in self.sources
-            for name, rows in source.call(self.learner, batch, **options).items()
-        }
-
-
-def sources_of(needs: Sequence[str]) -> dict[str, Method]:
-    """Return the signal sources, by name, that provide the signals in `needs`; `labelled_…` come with their own."""
-    wanted = {need.removeprefix("labelled_") for need in needs} - {"labels", "child_scores"}
-    known = registry.methods("signal")
-    provided = {name for source in known.values() for name in source.provides}
-    for need in sorted(wanted - provided):
-        raise BadInput(f"no source provides the signal {need!r}{nearest(need, provided)}")
-    return {name: source for name, source in known.items() if wanted & set(source.provides)}
 
 
 def collect(
@@ -62,35 +34,58 @@ def collect(
     folder: Path,
     previous: Path | None,
     *,
+    names: tuple[int | str, ...],
     options: dict[str, dict[str, Any]],
 ) -> dict[str, Tensor]:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
-    Without a learner `features` are the encoder's. `outputs.safetensors` keeps the probabilities of all training
-    images for later rounds; `table_….safetensors` is for a round that is killed before it has chosen.
+    Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`.
+    `outputs.safetensors` keeps the probabilities of all training images for later rounds; `table_….safetensors` is for
+    a round that is killed before it has chosen.
     """
-    facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), options)
+    facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), names, options)
     path = folder / f"table_{fingerprint(*facts)}.safetensors"
     if path.exists():
         return read_tensors(path)
-    sources, wanted = sources_of(needs), {need.removeprefix("labelled_") for need in needs}
+    sources, numbers = registry.sources_of(needs), ledger.class_numbers(images.classes)
+
+    def keywords(name: str, source: Method) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "names": (*names, name),
+            "classes": len(numbers),
+            "pool_size": len(images.pool),
+            "trainer": (learner or encoder).trainer,
+            "folder": folder / f"{FITTING}{name}",
+        }
+        return {**{key: given[key] for key in source.given}, **options.get(name, {})}
+
     everything: dict[str, Tensor] = {}
     if learner is not None:
-        sources.setdefault("outputs", registry.find("signal", "outputs"))
+        passed = {"outputs": registry.find("signal", "outputs"), **sources}
         one_pass = OnePass(
             learner.learner,
-            [(source, options.get(name, {})) for name, source in sources.items() if source.traits["each"] == "batch"],
+            [(source, keywords(name, source)) for name, source in passed.items() if source.traits["each"] == "batch"],
         )
-        everything |= loop.predict(one_pass, batches.in_order(learner.images.pool), learner.trainer)
-        order = list(ledger.class_numbers(images.classes))
-        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, classes=order)
-    elif "features" in wanted:
+        everything |= loop.predict(one_pass, batches.numbered(learner.images.pool), learner.trainer)
+        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, classes=list(numbers))
+    elif "outputs" in sources:
         everything["features"] = encoder.features(images)["pool"]
-    earlier = realigned(previous, ledger.class_numbers(images.classes)) if previous else None
-    supplied = {"encoder": encoder, "images": images, "previous": earlier}
+    answered = ledger.numbered(images.classes)
+    labelled = sorted(images.pool.row(id) for id in answered)
+    supplied: dict[str, Any] = {
+        "encoder": encoder,
+        "images": images,
+        "pool": images.pool,
+        "views": Views.of(images),
+        "learner": learner.learner if learner else None,
+        "previous": realigned(previous, numbers) if previous else None,
+        "labelled_rows": torch.tensor(labelled, dtype=torch.long),
+        "labels": torch.tensor([answered[images.pool.ids[row]] for row in labelled], dtype=torch.long),
+    }
     for name, source in sources.items():
-        if source.traits["each"] == "round" and wanted & set(source.provides):
-            everything |= source.call(*(supplied[need] for need in source.needs), **options.get(name, {}))
+        if source.traits["each"] == "round":
+            given = (supplied[need] if need in supplied else everything[need] for need in source.needs)
+            everything |= source.call(*given, **keywords(name, source))
     table = split(everything, images, ledger)
     write_tensors(path, table)
     log.info("signals of %d images: %s", len(images.pool), ", ".join(sorted(everything)) or "none needed")

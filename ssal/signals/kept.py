@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from torch import Tensor
@@ -10,6 +11,10 @@ from ssal.artefacts import read_facts, read_tensors
 
 OUTPUTS = "outputs.safetensors"
 """Probabilities of all training images, with the class of every column."""
+
+
+FITTING = "fitting_"
+"""Begins the names of folders in which sources keep checkpoints of what they fit."""
 
 
 def realigned(previous: Path, numbers: dict[str, int]) -> Tensor:
@@ -30,3 +35,5 @@ def forget(folder: Path) -> None:
     """Remove the tables of a round that has chosen."""
     for table in folder.glob("table_*.safetensors"):
         table.unlink()
+    for fitting in folder.glob(f"{FITTING}*"):
+        shutil.rmtree(fitting)

@@ -35,5 +35,29 @@ VOCABULARY: dict[str, Signal] = {
     )
 }
 
+SUPPLIED = {
+    "batch": {
+        "learner": "the trained learner, in eval mode on the batch's device",
+        "images": "the batch of stored images",
+        "rows": "their rows among all training images",
+    },
+    "round": {
+        "encoder": "the pretrained encoder",
+        "images": "the data set",
+        "pool": "all training images, labelled ones included, without labels",
+        "views": "the augmentations of the data set",
+        "learner": "the trained learner, for sources that fit something on it",
+        "previous": "probabilities of the last round's learner, a row per training image",
+        "labelled_rows": "rows of the labelled images among all training images",
+        "labels": "their class numbers",
+    },
+}
+"""What a source may name as positional parameters, by what it is called for: each `batch` of the one predict pass, or
+each `round`. Sources of a round may also name signals that other sources give; in a source a signal has one row per
+training image."""
+SOURCE_NAMES = ("names", "classes", "pool_size", "trainer", "folder")
+"""Keyword-only names without default that a source may ask for: its random stream, number of classes, number of
+training images, and for what is fitted the trainer's options and a folder for its checkpoint."""
+
 ROUND_NAMES = ("budget", "generator", "classes", "pool_size")
 """Keyword-only names without default that the round supplies: rows to choose, random stream, number of classes, N."""

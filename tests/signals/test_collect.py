@@ -25,7 +25,8 @@ from ssal.learner.train import train
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
-from ssal.signals.collect import collect, sources_of
+from ssal.registry import sources_of
+from ssal.signals.collect import collect
 from ssal.signals.vocabulary import VOCABULARY, Signal
 
 TRAINER = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
@@ -43,7 +44,7 @@ class Round:
 
     def collect(self, folder: Path, needs: tuple[str, ...] = EVERYTHING, **changes: Any) -> dict[str, Tensor]:
         folder.mkdir(exist_ok=True)
-        given = {"learner": self.learner, "previous": None, "options": {}, **changes}
+        given = {"learner": self.learner, "previous": None, "names": (0, "t"), "options": {}, **changes}
         return collect(needs, encoder=self.encoder, images=self.images, ledger=self.ledger, folder=folder, **given)
 
 
@@ -84,8 +85,8 @@ def test_labelled_images_and_the_pool_part_the_training_images(begun: Round, tmp
 def test_row_i_belongs_to_id_i_whatever_the_batch_size(
     size: int, begun: Round, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = batches.in_order
-    monkeypatch.setattr(batches, "in_order", lambda images: honest(images, size))
+    honest = batches.numbered
+    monkeypatch.setattr(batches, "numbered", lambda images: honest(images, size))
     table = begun.collect(tmp_path)
     outputs = read_tensors(tmp_path / "outputs.safetensors")["probabilities"]
     learner, images = begun.learner.learner.eval(), begun.images.pool
