@@ -126,6 +126,11 @@ def methods(kind: str) -> dict[str, Method]:
     return {name: method for (filed, name), method in sorted(_methods.items()) if filed == kind}
 
 
+def with_trait(kind: str, trait: str) -> list[str]:
+    """Return the names of the methods of one kind that are filed with `trait`."""
+    return [name for name, method in methods(kind).items() if method.traits.get(trait)]
+
+
 def find(kind: str, name: str, folder: Path | None = None) -> Method:
     """Return the method called `name`, or the one at `file.py:function` (relative to `folder`).
 

@@ -105,6 +105,16 @@ class Pretext(pl.LightningModule):
         """Return the method's loss for two batches of views of the same images."""
         raise NotImplementedError
 
+    def refer(self, first: Tensor, second: Tensor, rows: Tensor) -> None:
+        """Be shown two views of the pool's `rows` (M,) that `image_losses` contrasts images with; most need none."""
+
+    def image_losses(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
+        """Return the loss of every single image (B,), given two views and its row of the pool, in eval mode.
+
+        It does not depend on the other images of the batch. Only pretexts filed with `image_losses=True` have it.
+        """
+        raise NotImplementedError
+
     def compared(
         self, criterion: Callable[[Tensor, Tensor], Tensor], projection: nn.Module, first: Tensor, second: Tensor
     ) -> Tensor:
@@ -155,4 +165,5 @@ class Pretext(pl.LightningModule):
 
     def track(self, projections: Tensor, measure: Callable[[Tensor], Tensor] = spread) -> None:
         """Follow the spread of the projections, or another `measure` of theirs; near 0 is the sign of a collapse."""
-        self.spread.lerp_(measure(projections.detach()), 0.1)  # type: ignore[operator]
+        if self.training:
+            self.spread.lerp_(measure(projections.detach()), 0.1)  # type: ignore[operator]

@@ -6,7 +6,6 @@ import copy
 from typing import Annotated, Any
 
 import torch
-from lightly.loss import NegativeCosineSimilarity
 from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
 from lightly.models.utils import update_momentum
 from pydantic import Field
@@ -14,10 +13,11 @@ from torch import Tensor, nn
 
 from ssal.data.views import Views
 from ssal.pretext.base import Optimiser, Pretext, Probability, WeightDecay, half_cosine
+from ssal.pretext.image_losses import mutual_cosines
 from ssal.registry import pretext
 
 
-@pretext("byol")
+@pretext("byol", image_losses=True)
 class BYOL(Pretext):
     """Predicts a following network's projection of another view, without negatives (Grill et al., 2020).
 
@@ -62,17 +62,24 @@ class BYOL(Pretext):
         self.prediction = BYOLPredictionHead(projection, hidden, projection)
         self.target_backbone = copy.deepcopy(backbone).requires_grad_(False)
         self.target_projection = copy.deepcopy(self.projection).requires_grad_(False)
-        self.criterion = NegativeCosineSimilarity()
         self.target_decay_base = target_decay_base
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the mean of the two directions' negative cosine similarities."""
+        return self.both_ways(first, second).mean()
+
+    def image_losses(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
+        """Return the same of every single image; BatchNorm, the target's too, has its running statistics."""
+        return self.both_ways(first, second)
+
+    def both_ways(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return every image's mean of the two directions' negative cosine similarities (B,)."""
         with torch.no_grad():
             targets = [self.target_projection(self.target_backbone(view)).float() for view in (first, second)]
         projections = [self.projection(self.backbone(view)) for view in (first, second)]
         self.track(projections[0])
         predictions = [self.prediction(projection).float() for projection in projections]
-        return 0.5 * (self.criterion(predictions[0], targets[1]) + self.criterion(predictions[1], targets[0]))
+        return mutual_cosines(predictions, targets)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Let the target follow."""

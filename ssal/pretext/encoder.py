@@ -11,11 +11,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from ssal import backbones, loop
+from ssal import backbones, loop, registry
 from ssal.artefacts import once, read_json, read_tensors, write_tensors
 from ssal.data import batches
 from ssal.data.images import Images, ImageSet
 from ssal.data.views import Views
+from ssal.errors import BadInput
+from ssal.pretext.base import Pretext
+from ssal.streams import stream
 
 DATA_FILES = ("affine", "augment", "batches", "decode", "images", "lazy", "randaugment", "tones", "views")
 SHARED_FILES = [
@@ -26,6 +29,13 @@ SHARED_FILES = [
 """What every training depends on beside its own file: a change here makes fingerprints new."""
 
 WEIGHTS = "encoder.safetensors"
+BACKBONE = "backbone."
+HEADS = "heads.safetensors"
+"""What a pretext trained beside the backbone; kept where it can still tell the loss of a single image."""
+
+
+TELLS_IMAGE_LOSSES = "image_losses"
+"""Trait of the pretexts that do."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,44 @@ class Encoder:
         if self.trained:
             network.load_state_dict(read_tensors(self.folder / WEIGHTS))
         return network
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What a pretext leaves in the folder beside its record."""
+        heads = self.facts["method"] in registry.with_trait("pretext", TELLS_IMAGE_LOSSES)
+        return (WEIGHTS, HEADS) if heads else (WEIGHTS,)
+
+    def module(self, backbone: nn.Module, views: Views, steps: int) -> Pretext:
+        """Return the pretext around `backbone`; initial weights of its heads follow from the seed."""
+        filed = registry.find("pretext", self.facts["method"])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(self.seed, "pretrain", "heads"))
+            module: Pretext = filed.call(backbone, views, steps=steps, **self.facts["options"])
+        return module
+
+    def write(self, folder: Path, module: Pretext) -> None:
+        """Leave the weights of the backbone, and of all else that the pretext trained, in two files."""
+        state = module.state_dict()
+        own = {name for name in state if name.startswith(BACKBONE)}
+        write_tensors(folder / WEIGHTS, module.backbone.state_dict())
+        if HEADS in self.files:
+            write_tensors(folder / HEADS, {name: state[name] for name in state.keys() - own})
+
+    def pretext(self, images: Images) -> Pretext:
+        """Return the pretext as its training left it, heads and all, in eval mode on the CPU.
+
+        Raises BadInput where there is none that tells the loss of a single image, or its files are gone.
+        """
+        if HEADS not in self.files:
+            raise BadInput(
+                f"pretext.method: {self.facts['method']!r} has no loss of single images; use one of: "
+                f"{', '.join(registry.with_trait('pretext', TELLS_IMAGE_LOSSES))}"
+            )
+        backbone = self.build()
+        module = self.module(backbone, Views.of(images), self.record["steps"])
+        state = {f"{BACKBONE}{name}": value for name, value in backbone.state_dict().items()}
+        module.load_state_dict({**state, **read_tensors(self.folder / HEADS)})
+        return module.eval()
 
     @cached_property
     def record(self) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from ssal.data.views import Views
 from ssal.pretext.base import Pretext
+from ssal.pretext.image_losses import cross_entropy_among
 from ssal.registry import pretext
 
 
-@pretext("moco_v2")
+@pretext("moco_v2", image_losses=True)
 class MoCoV2(Pretext):
     """Contrasts a view with its key and a queue of older keys from a slowly following network (Chen et al., 2020).
 
@@ -53,11 +54,21 @@ class MoCoV2(Pretext):
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the cross-entropy of finding each query's key among the queue; then the keys join the queue."""
-        with torch.no_grad():
-            keys = self.key_projection(self.key_backbone(second))
-        queries = self.projection(self.backbone(first))
+        queries, keys = self.queries_and_keys(first, second)
         self.track(queries)
         return self.criterion(queries, keys)
+
+    def image_losses(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
+        """Return the same of every single image; the queue is the one that training left, and stays."""
+        queue = self.criterion.memory_bank.bank
+        temperature = self.criterion.temperature
+        return cross_entropy_among(*self.queries_and_keys(first, second), queue, temperature, len(queue))
+
+    def queries_and_keys(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the projections of the first views, and those of the second ones by the following network."""
+        with torch.no_grad():
+            keys = self.key_projection(self.key_backbone(second))
+        return self.projection(self.backbone(first)), keys
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Let the network of the keys follow."""

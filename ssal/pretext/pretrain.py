@@ -7,15 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ssal import backbones, loop, registry
-from ssal.artefacts import file_fingerprint, fingerprint, once, source_fingerprint, write_tensors
+from ssal.artefacts import file_fingerprint, fingerprint, once, source_fingerprint
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.views import Views
-from ssal.pretext.encoder import SHARED_FILES, WEIGHTS, Encoder
-from ssal.streams import stream
+from ssal.pretext.encoder import SHARED_FILES, Encoder
 
 log = logging.getLogger("ssal")
 
@@ -85,20 +82,18 @@ def pretrain(
         steps = steps_of(options, len(images.pool))
         network = backbones.build(images.pool.shape, **backbone, seed=seed)
         names = (seed, "pretrain")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream(*names, "heads"))
-            module = registry.find("pretext", method).call(network, Views.of(images), steps=steps, **options)
+        module = encoder.module(network, Views.of(images), steps)
         module.names = names
         log.info("pretrain %s: %d steps of %d images", method, steps, size)
         curve = loop.fit(
             module, steps, lambda leg: batches.unlabelled_only(images.pool, leg, size, names), folder, names, trainer
         )
-        spread = float(module.spread)
+        spread = float(module.spread)  # type: ignore[arg-type]
         if spread < 0.1:
             log.warning("%s: the projections have collapsed (spread %.3f of 1): a poor encoder", method, spread)
-        write_tensors(folder / WEIGHTS, network.state_dict())
+        encoder.write(folder, module)
         seconds = time.perf_counter() - began
         return {**encoder.facts, "steps": steps, "seconds": seconds, "spread": spread, "loss": curve}
 
-    once(encoder.folder, make, WEIGHTS)
+    once(encoder.folder, make, *encoder.files)
     return encoder

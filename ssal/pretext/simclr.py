@@ -12,17 +12,19 @@ from torch import Tensor, nn
 
 from ssal.data.views import Views
 from ssal.pretext.base import Optimiser, Pretext, WeightDecay
+from ssal.pretext.image_losses import cross_entropy_among
 from ssal.registry import pretext
 
 
-@pretext("simclr")
+@pretext("simclr", image_losses=True)
 class SimCLR(Pretext):
     """Contrasts two strong views of every image against the rest of the batch (Chen et al., 2020).
 
     Defaults are the authors' for CIFAR-10: batch 512, LARS with rate 1.0 per 256 images, temperature 0.5, jitter
     strength 0.5, no blur, 10 of 1000 epochs warm-up.
     Differs from the authors' code: the loss is the mean over the 2B views where theirs is the sum of two means, which
-    is twice as large (LARS does not notice, SGD rates are to be doubled).
+    is twice as large (LARS does not notice, SGD rates are to be doubled). A single image's loss has the same two views
+    of other images for its negatives wherever it stands, as many as a training batch would hold.
     """
 
     def __init__(
@@ -54,6 +56,26 @@ class SimCLR(Pretext):
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the normalised temperature-scaled cross-entropy of the projections."""
-        projections = self.projection(self.backbone(torch.cat([first, second])))
+        projections = self.project(first, second)
         self.track(projections)
         return self.criterion(*projections.chunk(2))
+
+    def project(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the projections of both views, one after the other."""
+        projections: Tensor = self.projection(self.backbone(torch.cat([first, second])))
+        return projections
+
+    def refer(self, first: Tensor, second: Tensor, rows: Tensor) -> None:
+        """Keep the projections of two views of the images that others are contrasted with."""
+        self.others, self.other_rows = self.project(first, second), rows.repeat(2)
+
+    def image_losses(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
+        """Return the mean of both views' cross-entropies among 2(batch size - 1) negatives, none of them its own."""
+        one, other = self.project(first, second).chunk(2)
+        own = rows.to(one.device)[:, None] == self.other_rows.to(one.device)
+        count = 2 * (self.batch_size - 1)
+        temperature = self.criterion.temperature
+        forth, back = (
+            cross_entropy_among(*pair, self.others, temperature, count, own) for pair in ((one, other), (other, one))
+        )
+        return 0.5 * (forth + back)

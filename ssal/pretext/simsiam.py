@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from lightly.loss import NegativeCosineSimilarity
 from lightly.models.modules import SimSiamPredictionHead, SimSiamProjectionHead
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,10 +11,11 @@ from torch import Tensor, nn
 from ssal.data.views import Views
 from ssal.loop import decayed_groups
 from ssal.pretext.base import Pretext
+from ssal.pretext.image_losses import mutual_cosines
 from ssal.registry import pretext
 
 
-@pretext("simsiam")
+@pretext("simsiam", image_losses=True)
 class SimSiam(Pretext):
     """Predicts its own projection of another view behind a stopped gradient, with no negatives (Chen and He, 2021).
 
@@ -42,16 +42,23 @@ class SimSiam(Pretext):
         super().__init__(backbone, views, min_scale=min_scale, **shared)
         self.projection = SimSiamProjectionHead(self.width, projection, projection)
         self.prediction = SimSiamPredictionHead(projection, hidden, projection)
-        self.criterion = NegativeCosineSimilarity()
         self.steady_predictor = steady_predictor
 
     def loss(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the mean of the two directions' negative cosine similarities."""
+        return self.both_ways(first, second).mean()
+
+    def image_losses(self, first: Tensor, second: Tensor, rows: Tensor) -> Tensor:
+        """Return the same of every single image; BatchNorm has its running statistics."""
+        return self.both_ways(first, second)
+
+    def both_ways(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return every image's mean of the two directions' negative cosine similarities (B,)."""
         projections = [self.projection(self.backbone(view)) for view in (first, second)]
         self.track(projections[0])
         predictions = [self.prediction(projection).float() for projection in projections]
         targets = [projection.detach().float() for projection in projections]
-        return 0.5 * (self.criterion(predictions[0], targets[1]) + self.criterion(predictions[1], targets[0]))
+        return mutual_cosines(predictions, targets)
 
     def groups(self) -> list[dict[str, Any]]:
         """Return groups of the encoder and, on their own, of the predictor."""
