@@ -25,7 +25,7 @@ from ssal.errors import Waiting
 from ssal.labelling.ledger import Ledger
 from ssal.pretext.encoder import Encoder
 from ssal.recipe import Arm
-from ssal.recipe.coherence import OF_ENCODER, OF_FIRST_ROUND
+from ssal.recipe.coherence import OF_ENCODER, OF_FIRST_ROUND, OF_HEADS
 
 OTHER_NAME = dict(zip(NAMES, ("quokka", "zebra", "ant", "moose"), strict=True))
 OPTIONS: dict[str, dict[str, Any]] = {"blend": {"weights": {"margin": 1.0, "featdist": 0.5, "entropy": 0.25}}}
@@ -100,13 +100,15 @@ def measured(left: Left) -> list[dict[str, Any]]:
 def cold(strategy: str) -> str:
     """Return the strategy itself where it can start without labels, else random."""
     needs = registry.needs_of(registry.find("strategy", strategy), OPTIONS.get(strategy, {}))
-    return strategy if set(needs) <= OF_ENCODER | OF_FIRST_ROUND else "random"
+    return strategy if set(needs) <= OF_ENCODER | OF_FIRST_ROUND | OF_HEADS else "random"
 
 
 def arm_of(
     tmp_path: Path, weights: Path | None = None, strategy: str = "margin", first: str = "random", **sections: Any
 ) -> Arm:
     options = OPTIONS.get(strategy, {})
+    if OF_HEADS & set(registry.needs_of(registry.find("strategy", strategy), options)):
+        sections["pretext"] = small("pretext", "simclr")
     acquisition = {
         "strategy": strategy,
         "options": options,

@@ -18,6 +18,8 @@ from ssal.recipe.yaml_tree import Node, Problems
 OF_ENCODER = {"ssl_features", "labelled_ssl_features"}
 OF_FIRST_ROUND = {"features", "labelled_features"}
 """Signals that are the encoder's while there is no learner; labelled rows are then none."""
+OF_HEADS = {"contrast_loss"}
+"""Signals that need a pretext, and one that tells the loss of a single image."""
 EMBEDDINGS = "embeddings"
 
 
@@ -62,7 +64,7 @@ def check_arm(
             note("backbone.weights", f"there is no file {backbone['weights']} (from {Path.cwd()})")
     on_images = f"trains on images, but data.source is {EMBEDDINGS}"
     if embeddings and learner and not registry.find("learner", learner["method"]).traits.get("frozen"):
-        fit = [name for name, method in registry.methods("learner").items() if method.traits.get("frozen")]
+        fit = registry.with_trait("learner", "frozen")
         note("learner.method", f"{arm}{learner['method']!r} {on_images}; use {' or '.join(fit)}")
     if embeddings and pretext and pretext["method"] != NO_PRETEXT:
         note("pretext.method", f"{arm}{pretext['method']!r} {on_images}; use {NO_PRETEXT}")
@@ -75,7 +77,7 @@ def check_arm(
     if backbone and pretext:
         encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings
         for key, strategy in strategies.items():
-            _check_needs(key, strategy.needs if strategy else {}, encoder, problems, arm)
+            _check_needs(key, strategy.needs if strategy else {}, encoder, pretext["method"], problems, arm)
 
 
 def behind(need: str) -> set[str]:
@@ -83,17 +85,22 @@ def behind(need: str) -> set[str]:
     return {need, *(name for source in registry.sources_of([need]).values() for name in source.needs)}
 
 
-def _check_needs(key: str, needs: dict[str, Node], encoder: bool, problems: Problems, arm: str) -> None:
-    """Note signals that the encoder or the round cannot give."""
+def _check_needs(key: str, needs: dict[str, Node], encoder: bool, pretext: str, problems: Problems, arm: str) -> None:
+    """Note signals that the encoder, its pretext or the round cannot give."""
     first = key == "first_round"
+    heads = pretext != NO_PRETEXT and pretext in registry.with_trait("pretext", "image_losses")
     of_encoder = OF_ENCODER | OF_FIRST_ROUND if first else OF_ENCODER
+    at_first = OF_ENCODER | OF_FIRST_ROUND | (OF_HEADS if heads else set())
     missing: dict[tuple[str, str], tuple[Node, list[str]]] = {}
     for need, node in needs.items():
-        if first and need not in OF_ENCODER | OF_FIRST_ROUND:
+        if not heads and behind(need) & OF_HEADS:
+            why = f"but pretext {pretext!r} has no loss of single images; set pretext.method to one of: "
+            why += ", ".join(registry.with_trait("pretext", "image_losses"))
+        elif first and need not in at_first:
             can = [
                 name
                 for name, method in registry.methods("strategy").items()
-                if not method.children and set(method.needs) <= OF_ENCODER | OF_FIRST_ROUND
+                if not method.children and set(method.needs) <= at_first
             ]
             why = f"but before the first labels there is no learner; use one of: {', '.join(can)}"
         elif not encoder and behind(need) & of_encoder:

@@ -31,6 +31,7 @@ VOCABULARY: dict[str, Signal] = {
         Signal("ssl_features", "N,E", "features of the pretrained encoder, the same in every round"),
         Signal("labelled_ssl_features", "L,E", "encoder features of the images that have labels"),
         Signal("previous_probabilities", "N,C", "probabilities that the last round's learner gave the same images"),
+        Signal("contrast_loss", "N", "the pretext's own loss on two random views of the image"),
         Signal("child_scores", "dict of N", "the scores of the strategies a wrapper names, computed first"),
     )
 }
