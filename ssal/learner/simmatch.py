@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Annotated, Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn.functional import normalize, one_hot
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.base import Learner
+from ssal.learner.contrasts import add_projection
 from ssal.learner.targets import RecentMean, align, soft_cross_entropy
 from ssal.registry import learner
 
@@ -62,11 +62,7 @@ class SimMatch(Learner):
         self.threshold, self.temperature = threshold, temperature
         self.own_share, self.bank_decay, self.projection = own_share, bank_decay, projection
         self.unlabelled_weight, self.similarity_weight = unlabelled_weight, similarity_weight
-        width: int = self.network.head.in_features
-        layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection))
-        # A part of the network, so that it is optimised, averaged, saved and warm-started with it.
-        self.network.add_module("projection", layers)
-        self.average.add_module("projection", copy.deepcopy(layers).requires_grad_(False))
+        add_projection(self, projection)
         self.recent = RecentMean(classes, alignment_batches)
         self.bank: Tensor
         """Unit vectors (K,D) of the labelled images in the order of `see`; zeros until a batch held the image."""
