@@ -42,6 +42,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     cells = [cell for cell in cells_of(recipe, checkpoints) if cell.arm is arm]
     ended = sum(measured_rounds(arm, images, cell.folder) for cell in cells)
     learner = _learner(arm, images)
+    again = "" if not arm.compares_rounds else " and in the first round with a learner, which has none to compare with"
     per_step = learner.batch_size + 2 * learner.unlabelled_batch_size
     parameters = sum(p.numel() for p in learner.average.parameters())
     frozen = registry.find("learner", arm.learner_method).traits.get("frozen", False)
@@ -56,7 +57,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     )
     return [
         f"arm {arm.name}",
-        f"  labels: {', '.join(map(str, counts))} ({arm.first_round} first, then {arm.strategy}, answered by "
+        f"  labels: {', '.join(map(str, counts))} ({arm.first_round} first{again}, then {arm.strategy}, answered by "
         f"{arm.answered_by})",
         f"  {pretext}",
         f"  {arm.learner_method}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "

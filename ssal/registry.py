@@ -103,9 +103,12 @@ def pretext(name: str, **traits: Any) -> Callable[[type], type]:
     return lambda call: typing.cast(type, _file_under("pretext", call, name=name, traits=traits))
 
 
-def signal(*provides: str, each: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once)."""
-    return lambda call: _file_under("signal", call, provides=provides, traits={"each": each})
+def signal(*provides: str, each: str, wants: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once).
+
+    `wants` says which learners it can look at: those that see `images`, or that have `dropout`; null is any.
+    """
+    return lambda call: _file_under("signal", call, provides=provides, traits={"each": each, "wants": wants})
 
 
 def answerer(call: Callable[..., Any]) -> Callable[..., Any]:

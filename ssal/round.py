@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ssal.signals.collect import collect
 from ssal.signals.kept import OUTPUTS, forget
 from ssal.streams import generator
 
+log = logging.getLogger("ssal")
 LEFT = ("metrics.json", OUTPUTS)
 """What a round with a learner leaves for results and for later rounds."""
 
@@ -93,8 +95,12 @@ def _choose(
     """Choose `size` images, or as many as people were asked for; leave chosen.csv and asked.json, and return this."""
     learned_before = number > 0 and ledger.before(number - 1).labels()
     previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
-    first = learner is None or ("previous_probabilities" in arm.needs() and previous is None)
+    first = learner is None or (arm.compares_rounds and previous is None)
     strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
+    because = None
+    if first and learner is not None:
+        because = f"{arm.strategy} compares two learners, and this is the first one, so first_round chooses"
+        log.info("%s asks: %s", strategy, because)
     began = time.perf_counter()
     names = (seed, "round", number, "signals")
     table = collect(
@@ -115,6 +121,7 @@ def _choose(
     asked = {
         "strategy": strategy,
         "options": options,
+        "because": because,
         "size": len(read_chosen(folder / "chosen.csv")),
         "score_seconds": scored - began,
         "select_seconds": time.perf_counter() - scored,

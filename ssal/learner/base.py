@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from ssal import loop
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
-from ssal.learner.schedules import cosine_seven_sixteenths, move_average, short_schedule_decay
+from ssal.learner.schedules import cosine_seven_sixteenths, early_decay, move_average, short_schedule_decay
 from ssal.loop import decayed_groups
 
 
@@ -44,6 +44,12 @@ class Learner(pl.LightningModule):
 
     frozen = False
     """Frozen learners are given the encoder's features as their images."""
+    heads: tuple[str, ...] = ("head",)
+    """Parts of the network whose rows are classes."""
+    teaches = False
+    """Whether averaged weights are learned from: they then follow quickly at first, away from the initial weights."""
+    steps_before = 0
+    """Steps of earlier rounds that the count behind that goes on from."""
 
     def __init__(
         self,
@@ -98,7 +104,7 @@ class Learner(pl.LightningModule):
         state, own = other.average.state_dict(), self.network.state_dict()
         known = int(other.labels.max()) + 1
         for name, value in own.items():
-            if name.startswith("head."):
+            if name.partition(".")[0] in self.heads:
                 value[:known].copy_(state[name][:known])
             else:
                 value.copy_(state[name])
@@ -174,8 +180,10 @@ class Learner(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Average the weights after every step."""
         decay = self.average_decay
-        if self.swa_from is not None:  # of n networks since then, the newest counts 1/n
-            decay = 1 - 1 / max(1, self.global_step - self.swa_from)
+        if self.swa_from is not None and (self.global_step > self.swa_from or not self.teaches):
+            decay = 1 - 1 / max(1, self.global_step - self.swa_from)  # of n networks since then, the newest counts 1/n
+        elif self.teaches:
+            decay = early_decay(self.steps_before + self.global_step, decay)
         move_average(self.average, self.network, decay)
 
     def configure_optimizers(self) -> Any:

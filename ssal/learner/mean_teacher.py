@@ -11,14 +11,8 @@ from torch import Tensor, nn
 from ssal.data.views import Views
 from ssal.learner.mixing import statistics_kept
 from ssal.learner.ramped import RampedLearner
-from ssal.learner.schedules import move_average
 from ssal.learner.targets import squared_difference
 from ssal.registry import learner
-
-
-def early_decay(step: int, decay: float) -> float:
-    """Return the averaging decay after `step` steps: min(1 − 1/(step + 1), decay), an equal average at first."""
-    return min(1 - 1 / (step + 1), decay)
 
 
 @learner("mean_teacher")
@@ -32,6 +26,8 @@ class MeanTeacher(RampedLearner):
     paper's code), weak views without further noise, and optimiser and schedule are FixMatch's; all as FixMatch's
     authors run it (Sohn et al., 2020). The decay is 0.999 throughout, scaled to schedules shorter than 10,000 steps.
     """
+
+    teaches = True
 
     def __init__(
         self,
@@ -51,10 +47,3 @@ class MeanTeacher(RampedLearner):
         with torch.no_grad(), statistics_kept(self.average):
             targets = self.average(first)[0].softmax(dim=1)
         return squared_difference(targets, self.network(second)[0]).mean()
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
-        """Let the teacher follow: quickly at first, so that it does not teach the initial weights."""
-        if self.swa_from is not None and self.global_step > self.swa_from:
-            super().on_train_batch_end(outputs, batch, index)
-        else:
-            move_average(self.average, self.network, early_decay(self.global_step, self.average_decay))

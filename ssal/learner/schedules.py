@@ -13,6 +13,11 @@ def short_schedule_decay(decay: float, steps: int) -> float:
     return max(0.0, min(decay, 1 - 10 / steps))
 
 
+def early_decay(step: int, decay: float) -> float:
+    """Return the averaging decay after `step` steps: min(1 − 1/(step + 1), decay), an equal average at first."""
+    return min(1 - 1 / (step + 1), decay)
+
+
 def cosine_seven_sixteenths(progress: float) -> float:
     """Return the learning-rate factor cos(7π·progress/16) (Sohn et al., 2020); it never reaches zero."""
     return math.cos(7 * math.pi * progress / 16)

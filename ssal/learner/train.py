@@ -52,7 +52,7 @@ def train(
     filed = registry.find("learner", method)
     numbers = ledger.class_numbers(images.classes)
     before = None
-    if options.get("warm_start") and round_number:
+    if {**filed.options, **options}.get("warm_start") and round_number:
         before = train(
             encoder,
             images,

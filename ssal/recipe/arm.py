@@ -98,6 +98,11 @@ class Arm:
         name, options = (self.first_round, self.first_options) if first else (self.strategy, self.options)
         return registry.needs_of(registry.find("strategy", name), options)
 
+    @property
+    def compares_rounds(self) -> bool:
+        """Whether the strategy looks at the last round's outputs: then first_round chooses until there are some."""
+        return "previous_probabilities" in self.needs()
+
     def resolved(self) -> dict[str, Any]:
         """Return the arm as a recipe without gaps, as JSON."""
         return self.record

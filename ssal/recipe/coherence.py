@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -21,6 +22,7 @@ OF_FIRST_ROUND = {"features", "labelled_features"}
 OF_HEADS = {"contrast_loss"}
 """Signals that need a pretext, and one that tells the loss of a single image."""
 EMBEDDINGS = "embeddings"
+OF_LAST_ROUND = "previous_probabilities"
 
 
 def check_arm(
@@ -74,10 +76,37 @@ def check_arm(
             f"{arm}the oracle answers from hidden labels, but data.labels is given; "
             "use data.labels=hidden for a benchmark, labelling.answered_by=inbox for a project",
         )
+    later = strategies["strategy"]
+    for need, node in later.needs.items() if later else ():
+        for source in registry.sources_of([need]).values() if learner else ():
+            if wrong := _unseen(source.traits["wants"], learner, embeddings):
+                note(f"learner.{wrong[0]}", f"{arm}{node.value!r} needs {need}, but {wrong[1]}")
+        if acquisition and need == OF_LAST_ROUND:
+            first = 0 if data.get("labels") == "given" else acquisition["first_size"] or acquisition["query_size"]
+            if acquisition["budget"] <= first + acquisition["query_size"]:
+                what = f"{node.value!r} compares two learners, and with these sizes first_round chooses everything"
+                more = f"expected more than {first + acquisition['query_size']}, got {acquisition['budget']}"
+                note("acquisition.budget", f"{arm}{what}; {more}")
     if backbone and pretext:
         encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings
         for key, strategy in strategies.items():
             _check_needs(key, strategy.needs if strategy else {}, encoder, pretext["method"], problems, arm)
+
+
+def _unseen(wants: str | None, learner: dict[str, Any], embeddings: bool) -> tuple[str, str] | None:
+    """Return the key of the learner that a source cannot look at, and why and what to type; None where it can."""
+    methods, method = registry.methods("learner"), learner["method"]
+    if wants == "images" and methods[method].traits.get("frozen"):
+        others = [name for name, other in methods.items() if not other.traits.get("frozen")]
+        instead = "use another strategy" if embeddings else f"use one of: {', '.join(others)}"
+        return "method", f"{method!r} sees the encoder's features, not images; {instead}"
+    if wants == "dropout" and not learner.get("dropout"):
+        if "dropout" in learner:
+            return "dropout", "this is 0; type learner.dropout=0.5"
+        others = [name for name, other in methods.items() if "dropout" in other.options]
+        instead = "use another strategy" if embeddings else f"use one of: {', '.join(others)}"
+        return "method", f"{method!r} has no dropout; {instead}"
+    return None
 
 
 def behind(need: str) -> set[str]:

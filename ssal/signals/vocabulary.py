@@ -1,7 +1,8 @@
 """Every name a strategy may ask for: its shape and its meaning. Read this first.
 
 Shapes: N pool images (not yet labelled), L labelled images, C classes, D features of the learner,
-E features of the encoder. Row i of every N-tensor belongs to pool id i, row i of every L-tensor to labelled id i.
+E features of the encoder, V views, K dropout masks. Row i of every N-tensor belongs to pool id i, row i of every
+L-tensor to labelled id i.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ VOCABULARY: dict[str, Signal] = {
         Signal("labelled_ssl_features", "L,E", "encoder features of the images that have labels"),
         Signal("previous_probabilities", "N,C", "probabilities that the last round's learner gave the same images"),
         Signal("contrast_loss", "N", "the pretext's own loss on two random views of the image"),
+        Signal("view_probabilities", "N,V,C", "probabilities of V weak views of every image"),
+        Signal("mc_probabilities", "N,K,C", "probabilities under K dropout masks, the same K for every image"),
         Signal("child_scores", "dict of N", "the scores of the strategies a wrapper names, computed first"),
     )
 }

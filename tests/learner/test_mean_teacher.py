@@ -11,7 +11,8 @@ from normed import Normed
 from on_vectors import batch, learner_of_logits
 from torch import nn
 
-from ssal.learner.mean_teacher import MeanTeacher, early_decay
+from ssal.learner.mean_teacher import MeanTeacher
+from ssal.learner.schedules import early_decay
 
 LABELLED = torch.tensor([[0.8, 0.2], [0.5, 0.5]])
 UNLABELLED = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
