@@ -106,10 +106,15 @@ def cold(strategy: str) -> str:
 def arm_of(
     tmp_path: Path, weights: Path | None = None, strategy: str = "margin", first: str = "random", **sections: Any
 ) -> Arm:
+    """Return an arm whose learner can give what the strategy needs, and which asks until the strategy has chosen."""
     options = OPTIONS.get(strategy, {})
-    if OF_HEADS & set(registry.needs_of(registry.find("strategy", strategy), options)):
+    needs = registry.needs_of(registry.find("strategy", strategy), options) if ".py:" not in strategy else ()
+    if OF_HEADS & set(needs):
         sections["pretext"] = small("pretext", "simclr")
+    if any(source.traits["wants"] for source in registry.sources_of(needs).values()):
+        sections.setdefault("learner", {**small("learner", "supervised"), "dropout": 0.5})
     acquisition = {
+        "budget": 16 if "previous_probabilities" in needs else 12,
         "strategy": strategy,
         "options": options,
         "first_round": first,

@@ -899,3 +899,43 @@ def test_sections_are_the_keys_the_stages_take() -> None:
         "evaluation",
         "trainer",
     ]
+
+
+VIEWED = (
+    "'consistency' needs view_probabilities, but 'linear_probe' sees the encoder's features, not images; use one of"
+)
+
+
+def test_a_learner_that_cannot_give_what_the_strategy_needs(file: Path) -> None:
+    text = changed("strategy: margin", "strategy: consistency").split("compare")[0]
+    file.write_text(text)
+    assert load(file).arms["main"].signals["views"] == {"views": 50}
+    assert load(file, ["signals.views.views=7"]).arms["main"].signals["views"] == {"views": 7}
+    (found,) = problems(file, text, "learner={method: linear_probe}")
+    assert found.startswith(f"command line: learner.method: {VIEWED}: ") and "supervised" in found
+    (found,) = problems(file, text, "signals.views.views=1")
+    assert found == "command line: signals.views.views: expected at least 2, got 1"
+    text = text.replace("consistency", "bald")
+    (found,) = problems(file, text)
+    assert found.endswith("learner.dropout: 'bald' needs mc_probabilities, but this is 0; type learner.dropout=0.5")
+    assert load(file, ["learner.dropout=0.5"]).arms["main"].signals["mc_dropout"] == {"masks": 50}
+    (found,) = problems(file, text, "learner={method: linear_probe}")
+    assert "learner.method: 'bald' needs mc_probabilities, but 'linear_probe' has no dropout; use one of: " in found
+    blended = text.replace("bald", "blend\n  options: {weights: {margin: 1, consistency: 1}}")
+    (found,) = problems(file, blended, "learner={method: linear_probe}")
+    assert VIEWED in found
+
+
+def test_a_budget_that_leaves_two_learners_nothing_to_compare(file: Path) -> None:
+    text = changed("strategy: margin", "strategy: tod").split("compare")[0]
+    file.write_text(text)
+    assert load(file).arms["main"].compares_rounds
+    load(file, ["acquisition.budget=21"])
+    what = "'tod' compares two learners, and with these sizes first_round chooses everything"
+    assert problems(file, text, "acquisition.budget=20") == [
+        f"command line: acquisition.budget: {what}; expected more than 20, got 20"
+    ]
+    assert problems(file, text, "acquisition.first_size=30") == [
+        f"r.yaml:16:11: acquisition.budget: {what}; expected more than 40, got 40"
+    ]
+    load(file, ["acquisition.budget=11", "data.labels=given", "labelling.answered_by=inbox"])

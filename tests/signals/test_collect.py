@@ -175,8 +175,8 @@ def test_every_signal_of_the_vocabulary_has_a_source() -> None:
 def test_a_signal_that_nothing_provides_is_named(begun: Round, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no source provides the signal 'probabilites'; did you mean 'probabilities'\?"):
         sources_of(["probabilites"])
-    with pytest.raises(BadInput, match="no source provides the signal 'view_probabilities'"):
-        begun.collect(tmp_path, ("view_probabilities",))
+    with pytest.raises(BadInput, match="no source provides the signal 'member_probabilities'"):
+        begun.collect(tmp_path, ("member_probabilities",))
 
 
 DRIFT = """
