@@ -62,15 +62,15 @@ def fitting_neighbours(nodes: int, classes: int) -> int:
     return min(50, max(10, nodes // (10 * classes)))
 
 
-def edge_weights(similarities: Tensor) -> Tensor:
+def edge_weights(similarities: Tensor, exponent: int = EXPONENT) -> Tensor:
     """Return the weights of edges between nodes of these cosine similarities: what is not above 0 weighs nothing."""
-    return torch.where(similarities > ROUNDING, similarities, 0) ** EXPONENT
+    return torch.where(similarities > ROUNDING, similarities, 0) ** exponent
 
 
-def neighbour_graph(features: Tensor, neighbours: int) -> Graph:
+def neighbour_graph(features: Tensor, neighbours: int, exponent: int = EXPONENT) -> Graph:
     """Return the graph that joins every row of `features` (N,D) with its most similar others, W + Wᵀ."""
     similarities, rows = most_similar_others(features, neighbours)
-    weights = edge_weights(similarities)
+    weights = edge_weights(similarities, exponent)
     kept = weights > 0
     sources = torch.arange(len(features), device=rows.device)[:, None].expand_as(rows)
     return graph_of(sources[kept], rows[kept], weights[kept], len(features))

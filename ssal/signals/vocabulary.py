@@ -35,6 +35,9 @@ VOCABULARY: dict[str, Signal] = {
         Signal("contrast_loss", "N", "the pretext's own loss on two random views of the image"),
         Signal("view_probabilities", "N,V,C", "probabilities of V weak views of every image"),
         Signal("mc_probabilities", "N,K,C", "probabilities under K dropout masks, the same K for every image"),
+        Signal("graph_confidence", "N", "how sure a graph network over features is that the image has a label, 0 to 1"),
+        Signal("graph_features", "N,G", "the G = 128 hidden features of that network"),
+        Signal("labelled_graph_features", "L,G", "its hidden features of the images that have labels"),
         Signal("child_scores", "dict of N", "the scores of the strategies a wrapper names, computed first"),
     )
 }
