@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 
 class ChildStrategies:
-    """Marks the option whose keys name the strategies a wrapper builds on."""
+    """Marks the option that names the strategies a wrapper builds on."""
 
 
 Children = Annotated[dict[str, float], ChildStrategies()]
+"""Several strategies, each with a weight."""
+Child = Annotated[str, ChildStrategies()]
+"""One strategy."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,18 @@ class Method:
 
     @property
     def children(self) -> str | None:
-        """The option whose keys are strategies this one builds on, if it is a wrapper."""
+        """The option that names the strategies this one builds on, if it is a wrapper."""
         for name in self.options:
             if any(isinstance(mark, ChildStrategies) for mark in getattr(self._annotations[name], "__metadata__", ())):
                 return name
         return None
+
+    def children_in(self, options: dict[str, Any]) -> tuple[str, ...]:
+        """Return the strategies that `options`, or else the defaults, have this one build on; none for no wrapper."""
+        if not self.children:
+            return ()
+        named = options.get(self.children, self.options[self.children])
+        return (named,) if isinstance(named, str) else tuple(named)
 
     @property
     def docstring(self) -> str:

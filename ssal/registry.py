@@ -203,8 +203,7 @@ def signals_needed(source: Method) -> list[str]:
 def needs_of(strategy: Method, options: dict[str, Any]) -> tuple[str, ...]:
     """Return the signals a strategy needs; a wrapper needs what its children need."""
     needs = dict.fromkeys(strategy.needs)
-    if strategy.children:
-        for name in options.get(strategy.children) or strategy.options[strategy.children]:
-            needs |= dict.fromkeys(needs_of(find("strategy", name), {}))
+    for name in strategy.children_in(options):
+        needs |= dict.fromkeys(needs_of(find("strategy", name), {}))
     needs.pop("child_scores", None)
     return tuple(needs)

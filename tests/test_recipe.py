@@ -189,6 +189,16 @@ def test_a_wrapper_needs_what_its_children_need(file: Path) -> None:
     assert arm.options == {"weights": {"margin": 1.0, "featdist": 0.5}}
 
 
+def test_a_wrapper_of_one_needs_what_it_needs_itself_too(file: Path) -> None:
+    wrap = "arms.ssl_and_al.acquisition.strategy="
+    arm = load(file, [wrap + "diverse", "arms.ssl_and_al.acquisition.options.scored_by=entropy"]).arms["ssl_and_al"]
+    assert set(arm.needs()) == {"probabilities", "features", "labelled_features"}
+    assert arm.options == {"scored_by": "entropy", "prefilter": 10, "spread": "k_means"}
+    assert arm.strategies() == ["diverse", "entropy", "typiclust"]
+    assert set(load(file, [wrap + "class_balanced"]).arms["ssl_and_al"].needs()) == {"probabilities", "labels"}
+    assert load(file, [wrap + "stochastic"]).arms["ssl_and_al"].needs() == ("probabilities",)
+
+
 RULE = '''"""A rule."""
 from ssal.registry import scores
 
@@ -218,6 +228,12 @@ def test_a_strategy_may_stand_in_a_file_of_ones_own(tmp_path: Path, monkeypatch:
     arm = load(file, [blend]).arms["ssl_and_al"]
     assert list(arm.options["weights"]) == [f"{tmp_path}/elsewhere/my_rules.py:my_rule", "margin"]
     assert arm.needs() == ("probabilities",)
+    drawn = "arms.ssl_and_al.acquisition={strategy: stochastic, options: {scored_by: my_rules.py:my_rule}}"
+    arm = load(file, [drawn]).arms["ssl_and_al"]
+    assert arm.options["scored_by"] == f"{tmp_path}/elsewhere/my_rules.py:my_rule"
+    assert arm.resolved()["acquisition"]["options"]["scored_by"] == "my_rules.py:my_rule"
+    assert arm.needs() == ("probabilities",)
+    assert f"acquisition ({tmp_path}/elsewhere/my_rules.py:my_rule)" in arm.files()
 
 
 def test_a_resolved_arm_is_a_recipe_again(file: Path) -> None:
@@ -550,15 +566,19 @@ def test_files_of_ones_own_that_cannot_be_used(file: Path) -> None:
     ]
 
 
+def scoring() -> str:
+    filed = registry.methods("strategy").values()
+    return ", ".join(method.name for method in filed if method.returns == "scores" and not method.children)
+
+
 def test_children_of_a_wrapper(file: Path) -> None:
     def told(weights: str) -> list[str]:
         text = BASE.split("compare")[0]
         return problems(file, text.replace("strategy: margin", f"strategy: blend\n  options: {{weights: {weights}}}"))
 
-    can = "entropy, featdist, least_confidence, margin, random"
     assert told("{typiclust: 1}") == [
         "r.yaml:14:23: acquisition.options.weights.typiclust: 'typiclust' gives no scores of its own, "
-        f"so it cannot be combined (those that can: {can})"
+        f"so it cannot be combined (those that can: {scoring()})"
     ]
     assert told("{margn: 1}") == [
         "r.yaml:14:23: acquisition.options.weights.margn: no strategy is called 'margn'; did you mean 'margin'? "
@@ -575,6 +595,32 @@ def test_children_of_a_wrapper(file: Path) -> None:
     first = changed("first_round: random", "first_round: blend\n  first_options: {weights: {random: 1, margin: 1}}")
     assert problems(file, first.split("compare")[0]) == [
         "r.yaml:15:40: acquisition.first_options.weights.margin: 'margin' needs probabilities, "
+        f"but before the first labels there is no learner; use one of: {CAN_BEGIN}"
+    ]
+
+
+def test_the_child_of_a_wrapper(file: Path) -> None:
+    def told(child: str, wrapper: str = "stochastic") -> list[str]:
+        text = BASE.split("compare")[0]
+        options = f"strategy: {wrapper}\n  options: {{scored_by: {child}}}"
+        return problems(file, text.replace("strategy: margin", options))
+
+    at = "r.yaml:14:24: acquisition.options.scored_by:"
+    assert told("margn") == [
+        f"{at} no strategy is called 'margn'; did you mean 'margin'? (one of: {method_names('strategy')})"
+    ]
+    for rows in ("coreset", "blend", "stochastic", "diverse"):
+        assert told(rows) == [
+            f"{at} {rows!r} gives no scores of its own, so it cannot be combined (those that can: {scoring()})"
+        ]
+    assert told("{margin: 1, entropy: 1}") == [f"{at} expected text, got {{margin: 1, entropy: 1}}"]
+    assert told("[margin, entropy]") == [f"{at} expected text, got [margin, entropy]"]
+    assert told("null") == [f"{at} expected text, got null"]
+    (empty,) = told('""')
+    assert empty.startswith(f"{at} no strategy is called ''"), "and never the default in its place"
+    begins = changed("first_round: random", "first_round: stochastic\n  first_options: {scored_by: margin}")
+    assert problems(file, begins.split("compare")[0]) == [
+        "r.yaml:15:30: acquisition.first_options.scored_by: 'margin' needs probabilities, "
         f"but before the first labels there is no learner; use one of: {CAN_BEGIN}"
     ]
 

@@ -7,18 +7,12 @@ import math
 import torch
 from torch import Tensor
 
+from ssal.acquisition.ordering import ranks
 from ssal.errors import BadInput
 from ssal.method import Children
 from ssal.registry import scores
 
 EXAMPLE = {"margin": 1.0, "featdist": 1.0}
-
-
-def ranks(values: Tensor) -> Tensor:
-    """Return the rank of each of `values` (n,) from 0 (smallest) to 1 (largest); equal values share their mean rank."""
-    _, number, counts = values.unique(return_inverse=True, return_counts=True)
-    last = counts.cumsum(0) - 1
-    return ((2 * last - counts + 1).double() / 2 / max(len(values) - 1, 1))[number]
 
 
 @scores

@@ -83,9 +83,8 @@ def choose(
 
 def _children(strategy: Method, options: dict[str, Any]) -> dict[str, Method]:
     """Return the strategies that a wrapper's options name, all of which must give scores."""
-    assert strategy.children
     found = {}
-    for name in options.get(strategy.children) or strategy.options[strategy.children]:
+    for name in strategy.children_in(options):
         found[name] = find("strategy", name)
         if found[name].returns != "scores" or found[name].children:
             raise BadInput(

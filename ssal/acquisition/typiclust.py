@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ssal.acquisition.clusters import cluster
+from ssal.acquisition.ordering import in_turn
 from ssal.neighbours import nearest_others
 from ssal.registry import selects
 
@@ -62,6 +63,5 @@ def typiclust(
                 best = typicality(points[members], neighbours).argsort(descending=True, stable=True).cpu()
                 rows = members[best] - labelled
                 queues.append(rows[rows >= 0].tolist())
-        for turn in range(max(map(len, queues), default=0)):
-            chosen += [queue[turn] for queue in queues if turn < len(queue)]
-    return torch.tensor(chosen[:budget])
+        chosen += in_turn(queues, budget - len(chosen))
+    return torch.tensor(chosen)

@@ -85,8 +85,7 @@ class Arm:
         """Return the strategies of all rounds, and those that wrappers build on, as registry.find takes them."""
         found = []
         for name, options in ((self.strategy, self.options), (self.first_round, self.first_options)):
-            wrapper = registry.find("strategy", name).children
-            found += [name, *(options[wrapper] if wrapper else ())]
+            found += [name, *registry.find("strategy", name).children_in(options)]
         return list(dict.fromkeys(found))
 
     def encoder_seed(self, seed: int) -> int:

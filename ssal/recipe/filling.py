@@ -176,13 +176,13 @@ def fill_strategy(key: str, section: Node, folder: Path, problems: Problems) -> 
         return None
     options, needs = dict(model), dict.fromkeys(method.needs, named)
     if method.children:
-        written = (node.get(method.children) or named).value
-        at = written if isinstance(written, dict) else dict.fromkeys(options[method.children], named)
-        weights = options[method.children].items()
+        chosen, written = options[method.children], node.get(method.children) or named
+        weighed = isinstance(chosen, dict)
+        at = written.value if isinstance(written.value, dict) else dict.fromkeys(method.children_in(options), written)
         known = registry.methods("strategy").values()
         can = ", ".join(one.name for one in known if one.returns == "scores" and not one.children)
         for name in at:
-            child = replace(at[name], value=name, place=at[name].key_place)
+            child = replace(at[name], value=name, place=at[name].key_place if weighed else at[name].place)
             found = find("strategy", child, problems, folder)
             if found and (found.returns != "scores" or found.children):
                 what = f"{name!r} gives no scores of its own, so it cannot be combined (those that can: {can})"
@@ -190,12 +190,15 @@ def fill_strategy(key: str, section: Node, folder: Path, problems: Problems) -> 
             if not found:
                 return None
             needs = {**dict.fromkeys(found.needs, child), **needs}
-            if options[method.children][name] < 0:
+            if weighed and chosen[name] < 0:
                 problems.add(at[name].place, at[name].path, f"expected at least 0, got {show(at[name].plain())}")
-        if not any(weight for _, weight in weights):
+        if weighed and not any(chosen.values()):
             path = f"{node.path}.{method.children}"
             problems.add(node.place, path, "expected a strategy with a weight above 0, as in {margin: 1}")
-        options[method.children] = {located(name, folder): weight for name, weight in weights}
+        places = {name: located(name, folder) for name in at}
+        options[method.children] = (
+            {places[name]: weight for name, weight in chosen.items()} if weighed else places[chosen]
+        )
     needs.pop("child_scores", None)
     return Strategy(located(named.value, folder), options, model.model_dump(mode="json"), needs)
 

@@ -1,0 +1,34 @@
+"""Class-balanced: let the predicted classes take turns, so that no batch is of a few classes alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ssal.acquisition.ordering import in_turn
+from ssal.method import Child
+from ssal.registry import selects
+
+
+@selects
+def class_balanced(
+    child_scores: dict[str, Tensor],
+    probabilities: Tensor,
+    labels: Tensor,
+    *,
+    budget: int,
+    scored_by: Child = "margin",
+) -> Tensor:
+    """Ask for the best image of each predicted class in turn, by the scores of `scored_by` (Bengar et al., 2022).
+
+    Classes with the fewest labels go first; of equal ones, the one whose best image scores highest. A class that no
+    image is predicted to be of has no turn.
+    Differs from the paper: predicted classes take turns, where it solves an integer programme that trades scores
+    against the expected number of labels per class.
+    """
+    values, predicted = child_scores[scored_by], probabilities.argmax(1).cpu()
+    counts = torch.bincount(labels.cpu(), minlength=probabilities.shape[1])
+    best = values.argsort(descending=True, stable=True)
+    queues = {number: best[predicted[best] == number].tolist() for number in predicted.unique().tolist()}
+    turns = sorted(queues, key=lambda number: (int(counts[number]), -float(values[queues[number][0]])))
+    return torch.tensor(in_turn([queues[number] for number in turns], budget))
