@@ -46,7 +46,11 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     per_step = learner.batch_size + 2 * learner.unlabelled_batch_size
     parameters = sum(p.numel() for p in learner.average.parameters())
     frozen = registry.find("learner", arm.learner_method).traits.get("frozen", False)
-    scored = 0 if frozen else (len(images.pool) + len(images.test)) * trainings
+    sources = registry.sources_of(arm.needs()).items()
+    more = sum(arm.signals[name][option] for name, source in sources if (option := source.traits["forwards"]))
+    scored = (
+        0 if frozen else (len(images.pool) + len(images.test)) * trainings + more * len(images.pool) * (trainings - 1)
+    )
     disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(recipe.seeds)
     pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
     steps = steps_of(arm.pretext, len(images.pool)) if arm.pretext else 0

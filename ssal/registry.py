@@ -103,12 +103,16 @@ def pretext(name: str, **traits: Any) -> Callable[[type], type]:
     return lambda call: typing.cast(type, _file_under("pretext", call, name=name, traits=traits))
 
 
-def signal(*provides: str, each: str, wants: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def signal(
+    *provides: str, each: str, wants: str | None = None, forwards: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once).
 
-    `wants` says which learners it can look at: those that see `images`, or that have `dropout`; null is any.
+    `wants` says which learners it can look at: those that see `images`, or that have `dropout`; None is any.
+    `forwards` names the option that says how often each image is forwarded beside the one pass.
     """
-    return lambda call: _file_under("signal", call, provides=provides, traits={"each": each, "wants": wants})
+    traits = {"each": each, "wants": wants, "forwards": forwards}
+    return lambda call: _file_under("signal", call, provides=provides, traits=traits)
 
 
 def answerer(call: Callable[..., Any]) -> Callable[..., Any]:

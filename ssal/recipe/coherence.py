@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ OF_HEADS = {"contrast_loss"}
 """Signals that need a pretext, and one that tells the loss of a single image."""
 EMBEDDINGS = "embeddings"
 OF_LAST_ROUND = "previous_probabilities"
+WANTS: dict[str, tuple[str, Callable[[registry.Method], bool]]] = {
+    "images": ("sees the encoder's features, not images", lambda learner: not learner.traits.get("frozen")),
+    "dropout": ("has no dropout", lambda learner: "dropout" in learner.options),
+}
+"""What sources want of a learner -> what others are like, and which methods have it."""
 
 
 def check_arm(
@@ -95,17 +100,15 @@ def check_arm(
 
 def _unseen(wants: str | None, learner: dict[str, Any], embeddings: bool) -> tuple[str, str] | None:
     """Return the key of the learner that a source cannot look at, and why and what to type; None where it can."""
-    methods, method = registry.methods("learner"), learner["method"]
-    if wants == "images" and methods[method].traits.get("frozen"):
-        others = [name for name, other in methods.items() if not other.traits.get("frozen")]
-        instead = "use another strategy" if embeddings else f"use one of: {', '.join(others)}"
-        return "method", f"{method!r} sees the encoder's features, not images; {instead}"
-    if wants == "dropout" and not learner.get("dropout"):
-        if "dropout" in learner:
-            return "dropout", "this is 0; type learner.dropout=0.5"
-        others = [name for name, other in methods.items() if "dropout" in other.options]
-        instead = "use another strategy" if embeddings else f"use one of: {', '.join(others)}"
-        return "method", f"{method!r} has no dropout; {instead}"
+    if wants is None:
+        return None
+    lack, serves = WANTS[wants]
+    able = [name for name, method in registry.methods("learner").items() if serves(method)]
+    if learner["method"] not in able:
+        instead = "use another strategy" if embeddings else f"use one of: {', '.join(able)}"
+        return "method", f"{learner['method']!r} {lack}; {instead}"
+    if wants == "dropout" and not learner["dropout"]:
+        return "dropout", "this is 0; type learner.dropout=0.5"
     return None
 
 
