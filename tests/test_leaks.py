@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import NAMES, Left, differing, pictures, recipe, run, small, write_pictures
+from tiny_runs import NAMES, Left, differing, pictures, recipe, run, small, small_signals, write_pictures
 
 import ssal.round
 from ssal import backbones, registry
@@ -113,6 +113,7 @@ def arm_of(
         sections["pretext"] = small("pretext", "simclr")
     if any(source.traits["wants"] for source in registry.sources_of(needs).values()):
         sections.setdefault("learner", {**small("learner", "supervised"), "dropout": 0.5})
+    sections.setdefault("signals", small_signals())
     acquisition = {
         "budget": 16 if "previous_probabilities" in needs else 12,
         "strategy": strategy,

@@ -36,6 +36,12 @@ def small(kind: str, name: str, **more: Any) -> dict[str, Any]:
     return {"method": name, **section} | ({"batch_size": 32} if kind == "pretext" else {})
 
 
+def small_signals() -> dict[str, dict[str, Any]]:
+    """Return the section of a recipe that gives every signal source that trains the cheapest options it has."""
+    known = {name: source.options for name, source in registry.methods("signal").items() if "steps" in source.options}
+    return {name: {key: SMALL[key] for key in options if key in SMALL} for name, options in known.items()}
+
+
 @cache
 def digits() -> tuple[Any, Any]:
     """Return 8 × 8 images from 0 to 255 and their labels."""
