@@ -22,7 +22,8 @@ from ssal.cells import Cell, cells_of, images_of, run_cell
 from ssal.claim import finished, unchanged
 from ssal.data.images import Images
 from ssal.errors import BadInput, Waiting, told
-from ssal.evaluation.results import write_results
+from ssal.evaluation.results import companions_in, write_results
+from ssal.evaluation.sentences import companions
 from ssal.evaluation.verdict import verdict
 from ssal.executors import local
 from ssal.labelling.ledger import Ledger
@@ -146,7 +147,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
     gallery: dict[str, list[tuple[int, list[dict[str, Any]]]]] = {}
     mix: dict[str, list[dict[str, Any]]] = {}
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
-    notes += ended.waiting
+    notes += [*ended.waiting, *companions(companions_in(ended.rows))]
     for cell in cells_of(recipe, checkpoints):
         if not (cell.folder / "ledger.sqlite").exists():
             continue

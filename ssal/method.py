@@ -40,9 +40,12 @@ class Method:
 
     @cached_property
     def _signatures(self) -> list[Callable[..., Any]]:
-        """The function itself, or a class's `__init__` and those above it that take its `**shared` keywords."""
+        """The function itself, or a class's `__init__` and those above it that take its `**shared` keywords.
+
+        A signal source that reads a companion has the companion's options too.
+        """
         if not inspect.isclass(self.call):
-            return [self.call]
+            return [self.call, *(one.__init__ for one in [self.traits.get("companion")] if one)]
         found = []
         for owner in self.call.__mro__:
             if "__init__" in vars(owner):

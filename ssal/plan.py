@@ -59,12 +59,13 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
         if steps
         else "no pretext" + (f", weights from {arm.backbone['weights']}" if arm.backbone.get("weights") else "")
     )
+    learner_words = arm.learner_method + (f" with {note}" if (note := arm.companion_note()) else "")
     return [
         f"arm {arm.name}",
         f"  labels: {', '.join(map(str, counts))} ({arm.first_round} first{again}, then {arm.strategy}, answered by "
         f"{arm.answered_by})",
         f"  {pretext}",
-        f"  {arm.learner_method}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
+        f"  {learner_words}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
         f"steps of {per_step or 'all labelled'} forward images each",
         f"  scoring: {scored:,} forward images per seed" + (" (features are read, not computed)" if frozen else ""),
         f"  disk: about {disk / 2**20:,.0f} MiB; memory: about {(pixels + parameters * 24) / 2**20:,.0f} MiB beside "

@@ -90,7 +90,7 @@ def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
                 "strategy": registry.find("strategy", arm.strategy).name,
                 "learner": arm.learner_method,
                 "pretext": arm.pretext_method,
-                "companions": "",
+                "companions": arm.companion_note(),
                 "oracle": "",
             }
         )

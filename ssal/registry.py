@@ -104,14 +104,19 @@ def pretext(name: str, **traits: Any) -> Callable[[type], type]:
 
 
 def signal(
-    *provides: str, each: str, wants: str | None = None, forwards: str | None = None
+    *provides: str,
+    each: str,
+    wants: str | None = None,
+    forwards: str | None = None,
+    companion: type | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once).
 
     `wants` says which learners it can look at: those that see `images`, or that have `dropout`; None is any.
-    `forwards` names the option that says how often each image is forwarded beside the one pass.
+    `forwards` names the option that says how often each image is forwarded beside the one pass. `companion` is the
+    class of a head that is trained with the learner, for this source to read.
     """
-    traits = {"each": each, "wants": wants, "forwards": forwards}
+    traits = {"each": each, "wants": wants, "forwards": forwards, "companion": companion}
     return lambda call: _file_under("signal", call, provides=provides, traits=traits)
 
 
@@ -196,6 +201,12 @@ def sources_of(needs: Iterable[str]) -> dict[str, Method]:
             raise BadInput(f"no source provides the signal {need!r}{nearest(need, of)}")
         source = known[of[need]]
         found |= sources_of(signals_needed(source)) | {of[need]: source}
+    return found
+
+
+def companion_of(source: str) -> type | None:
+    """Return the class of the head that a signal source reads and that is trained with the learner, if it has one."""
+    found: type | None = find("signal", source).traits.get("companion")
     return found
 
 

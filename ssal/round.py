@@ -48,7 +48,16 @@ def run_round(
         return True
     encoder = pretrain(images, checkpoints, **arm.encoder(seed))
     learner = train(
-        encoder, images, ledger, number, checkpoints, seed, arm.trainer, method=arm.learner_method, options=arm.learner
+        encoder,
+        images,
+        ledger,
+        number,
+        checkpoints,
+        seed,
+        arm.trainer,
+        method=arm.learner_method,
+        options=arm.learner,
+        companions=arm.companions,
     )
     measure(learner, encoder, images, ledger, number, arm.references, folder)
     if bought_already:  # and something that the round had left was removed

@@ -58,6 +58,11 @@ def arms_in(results: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["arm"] for row in results))
 
 
+def companions_in(results: Sequence[Row]) -> dict[str, str]:
+    """Return arm -> the heads that its learner is trained with, in words; empty where there are none."""
+    return {row["arm"]: str(row.get("companions") or "") for row in results}
+
+
 def references_in(results: Sequence[Row]) -> list[str]:
     """Return the references that at least one row was measured with."""
     return [name for name in REFERENCES if any(f"{name}_accuracy" in row for row in results)]
@@ -190,7 +195,9 @@ def final_table(results: Sequence[Row], most: int = 6) -> Table | str:
     title = f"Test accuracy in percent, {seeds if seeds == 'one seed' else f'mean ± sd, {seeds}'}"
     if len(budgets) < len(budgets_in(found)):
         title += f"; {len(budgets)} of {len(budgets_in(found))} label counts"
-    table = Table(title=title, title_justify="left", caption=left_out(results, found) or None, caption_justify="left")
+    notes = [left_out(results, found), *sentences.companions(companions_in(results))]
+    caption = "\n".join(filter(None, notes)) or None
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("arm", overflow="fold")
     for labels in budgets:
         table.add_column(f"{labels} labels" if labels == budgets[0] else str(labels), justify="right", no_wrap=True)

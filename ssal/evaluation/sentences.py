@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ssal.errors import listing
 from ssal.evaluation.statistics import Interval, detectable_difference, labels_needed
@@ -44,6 +44,28 @@ def claim(area: Interval, baseline: str, treatment: str, budgets: Sequence[int],
         f"{treatment} is {clearly}{side} {baseline} by {points(abs(area.mean), sign=False)} {over}, "
         f"{interval(area)}, {seeds}.{lost}"
     )
+
+
+def companions(notes: Mapping[str, str]) -> list[str]:
+    """Say which arms train a head beside the learner; `notes` are arm -> the heads in words, empty where none."""
+    arms: dict[str, list[str]] = {}
+    for arm, note in notes.items():
+        arms.setdefault(note, []).append(arm)
+    arms.pop("", None)
+    return [
+        f"The learner of {listing(names)} is trained with a companion head: {note}." for note, names in arms.items()
+    ]
+
+
+def unlike(baseline: str, treatment: str, notes: Mapping[str, str]) -> list[str]:
+    """Say so where two arms do not train the same heads: then they differ in more than what they ask for."""
+    before, after = notes.get(baseline, ""), notes.get(treatment, "")
+    if before == after:
+        return []
+    return [
+        f"{treatment} and {baseline} do not train the same heads beside the learner ({after or 'none'}; "
+        f"{before or 'none'}), and a head that is not always detached changes what is learned."
+    ]
 
 
 def _explored(area: Interval, baseline: str, treatment: str, over: str, unit: str) -> str:

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ssal.evaluation import sentences
-from ssal.evaluation.results import Row, arms_in, references_in, scores
+from ssal.evaluation.results import Row, arms_in, companions_in, references_in, scores
 from ssal.evaluation.statistics import Scores, aubc, comparable, paired_differences, paired_interval
 
 
@@ -48,6 +48,7 @@ def verdict(
             sentences.last_scores(final, baseline, treatment, budgets[-1], means[0][-1], means[1][-1]),
             *sentences.efficiency(baseline, treatment, budgets, *means),
             *sentences.shared_encoders(len(seeds), used),
+            *sentences.unlike(baseline, treatment, companions_in(results)),
             *_left_out(low, high, budgets, seeds),
         ],
         "others": _others(results, (treatment, baseline)),

@@ -16,6 +16,8 @@ from torch.nn.functional import cross_entropy
 from ssal import loop
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
+from ssal.errors import BadInput
+from ssal.learner.companion import Companion, Companions
 from ssal.learner.schedules import cosine_seven_sixteenths, early_decay, move_average, short_schedule_decay
 from ssal.loop import decayed_groups
 
@@ -29,6 +31,7 @@ class Network(nn.Module):
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.num_features, classes)  # type: ignore[arg-type]
+        self.companions: Companions | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B,C) and features (B,D) of normalised images, float32 in whatever precision they were made.
@@ -50,6 +53,8 @@ class Learner(pl.LightningModule):
     """Whether averaged weights are learned from: they then follow quickly at first, away from the initial weights."""
     steps_before = 0
     """Steps of earlier rounds that the count behind that goes on from."""
+    labelled_first = True
+    """Whether a step's first forward with gradients begins with the batch's labelled images: companions learn there."""
 
     def __init__(
         self,
@@ -109,6 +114,18 @@ class Learner(pl.LightningModule):
             else:
                 value.copy_(state[name])
         self.average.load_state_dict(own)
+
+    def accompany(self, name: str, kind: type[Companion], options: dict[str, Any]) -> None:
+        """Train a head with the network; its first weights follow the global stream.
+
+        Raises BadInput where labelled images do not pass the network first, or it has no feature maps.
+        """
+        if not self.labelled_first:
+            raise BadInput(f"{type(self).__name__} trains no companion: no forward begins with the labelled images")
+        online, averaged = (one.companions or Companions(one) for one in (self.network, self.average))
+        self.network.companions, self.average.companions = online, averaged
+        online.heads[name] = head = kind(online.channels, **options)
+        averaged.heads[name] = copy.deepcopy(head).requires_grad_(False)
 
     def labelled_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the mean cross-entropy, smoothed as the recipe says."""
@@ -174,8 +191,13 @@ class Learner(pl.LightningModule):
             self.average(self.views.weak(images, *self.names, "statistics", number))
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
-        """Compute the loss in the stream of this step."""
-        return self.loss(batch, *self.names, "step", self.global_step)
+        """Compute the loss in the stream of this step, and that of companions."""
+        names = (*self.names, "step", self.global_step)
+        if self.network.companions is None:
+            return self.loss(batch, *names)
+        with self.network.companions.watching(rows=len(batch["labels"])):
+            loss = self.loss(batch, *names)
+        return loss + self.network.companions.loss(batch["labels"], self.global_step / self.steps)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
         """Average the weights after every step."""
@@ -199,7 +221,25 @@ class Learner(pl.LightningModule):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features of the averaged weights for stored images, deterministic view."""
-        return self.average(self.views.plain(images))
+        if self.average.companions is None:
+            return self.average(self.views.plain(images))
+        with self.average.companions.watching(batch=images):
+            return self.average(self.views.plain(images))
+
+    def says(self, companion: str, images: Tensor) -> Tensor:
+        """Return a companion's rows for stored images; the forward that scored the same batch serves here, too.
+
+        Raises BadInput where this learner was trained without it.
+        """
+        companions = self.average.companions
+        if companions is None or companion not in companions.heads:
+            raise BadInput(
+                f"{companion}: this learner was trained without it; type signals.{companion}={{}} in the recipe that "
+                "trains it"
+            )
+        if companions.batch is not images:
+            Learner.forward(self, images)
+        return companions.heads[companion](companions.maps)
 
     def predict_step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
         """Return logits and features of one scoring batch."""

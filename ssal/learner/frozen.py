@@ -55,6 +55,7 @@ class FrozenLearner(Learner):
     """
 
     frozen = True
+    labelled_first = False
 
     def __init__(self, encoder: nn.Module, views: Views, classes: int, *, temperature_scaling: bool = False) -> None:
         """One batch holds every labelled feature vector; nothing is trained by steps."""

@@ -34,6 +34,8 @@ class MixMatch(GuessingLearner):
     shorter than 10,000 steps.
     """
 
+    labelled_first = False  # what passes the network are mixtures
+
     def __init__(
         self,
         encoder: nn.Module,

@@ -41,32 +41,26 @@ def train(
     *,
     method: str,
     options: dict[str, Any],
+    companions: dict[str, dict[str, Any]] | None = None,
 ) -> Trained | None:
     """Return the learner trained on the ledger's labels; None while there are none.
 
-    Arms with the same encoder, labels, options and seed share the training: the folder's name follows from them.
+    Arms with the same encoder, labels, options, companions and seed share the training: the folder's name follows from
+    them. `companions` are signal sources whose heads are trained with the learner, and their options.
     """
     answered = ledger.numbered(images.classes)
     if not answered:
         return None
     filed = registry.find("learner", method)
     numbers = ledger.class_numbers(images.classes)
+    chosen: dict[str, Any] = {"method": method, "options": options, "companions": companions or {}}
+    heads = {name: registry.find("signal", name) for name in chosen["companions"]}
     before = None
     if {**filed.options, **options}.get("warm_start") and round_number:
-        before = train(
-            encoder,
-            images,
-            ledger.before(round_number - 1),
-            round_number - 1,
-            checkpoints,
-            seed,
-            trainer,
-            method=method,
-            options=options,
-        )
+        earlier = ledger.before(round_number - 1)
+        before = train(encoder, images, earlier, round_number - 1, checkpoints, seed, trainer, **chosen)
     facts = {
-        "method": method,
-        "options": options,
+        **chosen,
         "encoder": encoder.fingerprint,
         "images": images.fingerprint,
         "labels": sorted(answered.items()),
@@ -76,7 +70,7 @@ def train(
         "precision": trainer.get("precision"),
         "compile": trainer.get("compile", False),
         "starts_from": before.folder.name if before else None,
-        "source": source_fingerprint(*sources(method)),
+        "source": source_fingerprint(*sources(method), *(head.file for head in heads.values())),
     }
     folder = checkpoints / "learners" / fingerprint(facts)
     seen = encoder.embedded(images) if filed.traits.get("frozen") else images
@@ -85,6 +79,9 @@ def train(
         torch.manual_seed(stream(*names, "head"))
         network = Identity(seen.pool.shape[0]) if len(seen.pool.shape) == 1 else encoder.build()
         learner: Learner = filed.call(network, Views.of(seen), len(numbers), **options)
+        for name, head in heads.items():
+            torch.manual_seed(stream(*names, "companion", name))
+            learner.accompany(name, head.traits["companion"], chosen["companions"][name])
 
     rows = torch.tensor([images.pool.row(id) for id in sorted(answered)])
     labels = torch.tensor([answered[id] for id in sorted(answered)])

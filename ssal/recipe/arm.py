@@ -88,6 +88,23 @@ class Arm:
             found += [name, *registry.find("strategy", name).children_in(options)]
         return list(dict.fromkeys(found))
 
+    @property
+    def companions(self) -> dict[str, dict[str, Any]]:
+        """Return the options of every head that is trained with the learner, by the signal source that reads it.
+
+        These are the sources that a strategy needs, of either round, and those that `signals` names.
+        """
+        return {name: given for name, given in self.signals.items() if registry.companion_of(name)}
+
+    def companion_note(self) -> str:
+        """Return the companions in words, with the options that are not the default; empty where there are none."""
+        notes = []
+        for name, given in self.companions.items():
+            usual = registry.find("signal", name).options
+            changed = [f"{key}: {value}" for key, value in given.items() if value != usual[key]]
+            notes.append(f"{name} ({', '.join(changed)})" if changed else name)
+        return ", ".join(notes)
+
     def encoder_seed(self, seed: int) -> int:
         """Return the seed of the encoder that a run with `seed` uses: its own, or one of those that all runs share."""
         return seed % self.encoders if self.encoders else seed

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from ssal import backbones, registry
 from ssal.errors import BadInput, listing, nearest
 from ssal.evaluation.references import REFERENCES
+from ssal.learner.base import Learner
+from ssal.learner.companion import check_stages
 from ssal.recipe.filling import Strategy
 from ssal.recipe.skeleton import NO_PRETEXT
 from ssal.recipe.yaml_tree import Node, Problems
@@ -34,6 +36,7 @@ def check_arm(
     layer: Node,
     models: Mapping[str, BaseModel | None],
     strategies: Mapping[str, Strategy | None],
+    signals: Iterable[str],
     arm: str,
     problems: Problems,
 ) -> None:
@@ -96,6 +99,14 @@ def check_arm(
         encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings
         for key, strategy in strategies.items():
             _check_needs(key, strategy.needs if strategy else {}, encoder, pretext["method"], problems, arm)
+        for name in filter(registry.companion_of, signals):
+            if learner and (why := _without_maps(learner["method"], backbone["name"], embeddings)):
+                at = layer.follow(["signals", name])[0]
+                for need, node in (
+                    (need, node) for one in strategies.values() if one for need, node in one.needs.items()
+                ):
+                    at = node if name in registry.sources_of([need]) else at
+                problems.add(at.place, at.path, f"{arm}{name} {why}")
 
 
 def _unseen(wants: str | None, learner: dict[str, Any], embeddings: bool) -> tuple[str, str] | None:
@@ -110,6 +121,22 @@ def _unseen(wants: str | None, learner: dict[str, Any], embeddings: bool) -> tup
     if wants == "dropout" and not learner["dropout"]:
         return "dropout", "this is 0; type learner.dropout=0.5"
     return None
+
+
+def _without_maps(learner: str, backbone: str, embeddings: bool) -> str:
+    """Return why no companion can be trained with a learner on a backbone, or an empty string."""
+    if embeddings:
+        return f"is a head on a network's feature maps, and data.source: {EMBEDDINGS} has none; use another strategy"
+    can = [name for name, one in registry.methods("learner").items() if cast(type[Learner], one.call).labelled_first]
+    if learner not in can:
+        frozen = registry.find("learner", learner).traits.get("frozen")
+        lacks = "has no feature maps" if frozen else "has no forward that begins with labelled images as they are"
+        return f"is a head that is trained with the learner, but {learner!r} {lacks}; use one of: {', '.join(can)}"
+    try:
+        check_stages(backbone)
+    except BadInput as error:
+        return f"is a head on a network's feature maps, but {error}"
+    return ""
 
 
 def behind(need: str) -> set[str]:

@@ -154,7 +154,7 @@ def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) 
     models = {section: fill_section(section, _section(layer, section), problems) for section in SECTIONS}
     strategies = {key: fill_strategy(key, _section(layer, "acquisition"), folder, problems) for key in STRATEGIES}
     signals = fill_signals(_section(layer, "signals"), strategies.values(), problems)
-    check_arm(layer, models, strategies, "" if alone else f"arm {name!r}: ", problems)
+    check_arm(layer, models, strategies, signals or {}, "" if alone else f"arm {name!r}: ", problems)
     filled_in = {section: model for section, model in models.items() if model is not None}
     later, first = strategies.values()
     if len(filled_in) < len(models) or later is None or first is None or signals is None:

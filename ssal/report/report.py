@@ -147,7 +147,9 @@ def _colours(arms: Sequence[str], verdict: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _methods(row: Row) -> str:
-    words = [str(row.get(name) or "") for name in ("pretext", "learner", "strategy", "companions")]
+    words = [str(row.get(name) or "") for name in ("pretext", "learner", "strategy")]
+    if row.get("companions"):
+        words[1] += f" + {row['companions']}"
     return " → ".join(word for word in words if word and word != "none")
 
 

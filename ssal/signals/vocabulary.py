@@ -40,10 +40,14 @@ VOCABULARY: dict[str, Signal] = {
         Signal("labelled_graph_features", "L,G", "its hidden features of the images that have labels"),
         Signal("aalu_unlabelled", "N", "log-odds that an image is unlabelled, of AALU's assistant on features"),
         Signal("vaal_unlabelled", "N", "log-odds that an image is unlabelled, of VAAL's discriminator"),
-        Signal("predicted_loss", "N", "loss that the companion head predicts"),
         Signal("ta_vaal_unlabelled", "N", "the same of TA-VAAL's, which is told the predicted losses"),
         Signal("sraal_unlabelled", "N", "the same of SRAAL's, for which an unlabelled image counts by its uncertainty"),
         Signal("waal_critic", "N", "WAAL's critic on features, from 0, like labelled images, to 1"),
+        Signal(
+            "predicted_loss",
+            "N",
+            "how large the learner's companion head ranks the loss; only the order means anything",
+        ),
         Signal("child_scores", "dict of N", "the scores of the strategies a wrapper names, computed first"),
     )
 }
