@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,19 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+_makes = ContextVar("makes", default=True)
+
+
+@contextlib.contextmanager
+def nothing_made() -> Iterator[None]:
+    """Let `once` make nothing in the block: where what it is asked for does not stand, it raises FileNotFoundError."""
+    token = _makes.set(False)
+    try:
+        yield
+    finally:
+        _makes.reset(token)
+
+
 def once(folder: Path, make: Callable[[Path], Any], *files: str) -> Path:
     """Return `folder` after `make(folder)` has run to its end once, in whichever process came first.
 
@@ -198,6 +212,8 @@ def once(folder: Path, make: Callable[[Path], Any], *files: str) -> Path:
         return all((folder / name).exists() for name in ("record.json", *files))
 
     if not done():
+        if not _makes.get():
+            raise FileNotFoundError(folder)
         with locked(folder):
             if not done():
                 sweep(folder)

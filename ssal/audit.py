@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from ssal.artefacts import write_text
-from ssal.cells import Cell, cells_of, images_of
+from ssal.cells import Cell, cells_named, images_of
 from ssal.data.images import Images
-from ssal.errors import BadInput, nearest
+from ssal.errors import BadInput
 from ssal.labelling.ledger import Ledger
 from ssal.learner.label_quality import label_disagreement
 from ssal.pretext.pretrain import pretrain
@@ -84,14 +84,7 @@ def read_audit(folder: Path) -> list[dict[str, Any]]:
 
 
 def _cell(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -> Cell:
-    cells = cells_of(recipe, checkpoints)
-    if arm and arm not in recipe.arms:
-        raise BadInput(
-            f"{recipe.path}: there is no arm {arm!r}{nearest(arm, recipe.arms)} (arms: {', '.join(recipe.arms)})"
-        )
-    if seed is not None and seed not in recipe.seeds:
-        raise BadInput(f"{recipe.path}: there is no seed {seed} (seeds: {', '.join(map(str, recipe.seeds))})")
-    wanted = [cell for cell in cells if arm in ("", cell.arm.name) and seed in (None, cell.seed)]
+    wanted = cells_named(recipe, checkpoints, arm, seed)
     ready = [cell for cell in wanted if cell.arm.pretext_method != "none" or cell.arm.backbone["weights"]]
     return (ready or wanted)[0]
 

@@ -11,6 +11,7 @@ import torch
 
 from ssal.data.images import Images
 from ssal.data.load import load
+from ssal.errors import BadInput, nearest
 from ssal.project import run_project
 from ssal.recipe import Arm, Recipe
 from ssal.recipe import load as load_recipe
@@ -34,6 +35,18 @@ def cells_of(recipe: Recipe, checkpoints: Path) -> list[Cell]:
         for arm in recipe.arms.values()
         for seed in recipe.seeds
     ]
+
+
+def cells_named(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -> list[Cell]:
+    """Return the cells of one arm ("": of all) and one seed (None: all). Raises BadInput where there is none."""
+    if arm and arm not in recipe.arms:
+        raise BadInput(
+            f"{recipe.path}: there is no arm {arm!r}{nearest(arm, recipe.arms)} (arms: {', '.join(recipe.arms)})"
+        )
+    if seed is not None and seed not in recipe.seeds:
+        raise BadInput(f"{recipe.path}: there is no seed {seed} (seeds: {', '.join(map(str, recipe.seeds))})")
+    cells = cells_of(recipe, checkpoints)
+    return [cell for cell in cells if arm in ("", cell.arm.name) and seed in (None, cell.seed)]
 
 
 @lru_cache(maxsize=2)

@@ -165,6 +165,35 @@ def audit(
     typer.echo(f"labels: {path}\nreport: {checkpoints / loaded.name / 'report.html'}")
 
 
+@app.command()
+def query(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = Path("checkpoints"),
+    strategies: Annotated[str, typer.Option(help="all, or names with commas between")] = "all",
+    arm: Annotated[str, typer.Option(help="Whose learner; the treatment, or the first arm")] = "",
+    seed: Annotated[int | None, typer.Option(help="Which of its seeds; the first")] = None,
+    number: Annotated[int | None, typer.Option("--round", help="Which round's learner; the last")] = None,
+    size: Annotated[int | None, typer.Option(help="How many images each picks; the arm's query_size")] = None,
+) -> None:
+    """Show what every strategy would ask for with a learner that stands: overlap, classes, errors; changes no run."""
+    from rich.console import Console
+
+    from ssal.compare import conclude, so_far
+    from ssal.evaluation.picks import picks_notes, picks_table
+    from ssal.query import PICKS, QUERY
+    from ssal.query import query as queried
+
+    loaded = _load(recipe, overrides)
+    found = queried(loaded, checkpoints, strategies, arm, seed, number, size)
+    conclude(loaded, so_far(loaded, checkpoints), checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    Console().print(picks_table(found))
+    for line in picks_notes(found):
+        typer.echo(line)
+    folder = checkpoints / loaded.name
+    typer.echo(f"picks: {folder / PICKS}\nnumbers: {folder / QUERY}\nreport: {folder / 'report.html'}")
+
+
 @app.command("evaluate-encoder")
 def evaluate_encoder(
     recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoints = Path("checkpoints")

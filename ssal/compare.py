@@ -28,6 +28,7 @@ from ssal.evaluation.verdict import verdict
 from ssal.executors import local
 from ssal.labelling.ledger import Ledger
 from ssal.project import results
+from ssal.query import read_query
 from ssal.recipe import Recipe
 from ssal.report.report import data_uri, write_report
 
@@ -36,6 +37,8 @@ ENDS = {"done": "done", "Waiting": "waits for people", "BadInput": "refused"}
 """State of a cell -> what the progress line says."""
 DOUBTFUL = 48
 """Labels of an audit that the report shows."""
+PICKED = 12
+"""Pictures of each strategy's picks, and of each round's questions, that it shows."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
                                 "score": entry.score,
                                 "data_uri": _picture(images, entry.id),
                             }
-                            for entry in asked[:12]
+                            for entry in asked[:PICKED]
                         ],
                     )
                 )
@@ -186,6 +189,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
         notes=notes,
         environment={"command": command, **environment()},
         doubtful=_doubtful(recipe, checkpoints),
+        queried=_queried(recipe, checkpoints),
     )
     return said
 
@@ -197,6 +201,21 @@ def _doubtful(recipe: Recipe, checkpoints: Path) -> list[dict[str, Any]]:
     if len(images.pool.shape) != 3:
         return []
     return [{**row, "data_uri": _picture(images, row["id"])} for row in rows[:DOUBTFUL]]
+
+
+def _queried(recipe: Recipe, checkpoints: Path) -> dict[str, Any]:
+    """Return query.json with the pictures of every strategy's first picks; empty where nothing was asked."""
+    found, rows = read_query(checkpoints / recipe.name)
+    if not found or found["arm"] not in recipe.arms:
+        return {}
+    images = images_of(recipe.arms[found["arm"]], checkpoints)
+    pictures: dict[str, list[dict[str, Any]]] = {}
+    for row in rows if len(images.pool.shape) == 3 else ():
+        if int(row["rank"]) <= PICKED and row["id"] in images.pool:
+            truth = row["oracle_label"] if row.get("oracle_wrong") == "1" else ""
+            item = {**row, "label": row["predicted"], "truth": truth, "data_uri": _picture(images, row["id"])}
+            pictures.setdefault(row["strategy"], []).append(item)
+    return {**found, "pictures": {name: [(found["round"], items)] for name, items in pictures.items()}}
 
 
 def _picture(images: Images, id: str) -> str:

@@ -28,6 +28,8 @@ TOP = {
     "cells": 4,
     "project": 4,
     "audit": 4,
+    "query": 4,
+    "standing": 4,
     "claim": 4,
     "embed": 4,
     "evaluate_encoder": 4,

@@ -26,7 +26,8 @@ SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
 SHOWN = 24
 """Pictures per arm and round; fewer where the page would grow beyond PICTURE_BYTES."""
-PICTURE_BYTES = 2_000_000
+PICTURE_BYTES, QUERY_BYTES = 2_000_000, 700_000
+"""What the pictures that were asked may take, and those that strategies would ask for."""
 STAGES = ("pretraining", "training", "scoring", "selection")
 """What the four columns of seconds are called on the page."""
 MARKS = "●■◆▲▼✚✖✱"
@@ -43,12 +44,14 @@ def write_report(
     notes: Sequence[str],
     environment: Mapping[str, Any],
     doubtful: Sequence[Mapping[str, Any]] = (),
+    queried: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
     `gallery` holds per arm (round, [{id, data_uri, label, score}]), best first; `class_mix` per arm [{round, counts}]
     with counts by class name; `verdict` is what evaluation.verdict returns. `environment["command"]`, where given, is
-    shown as the line to type again. `doubtful` holds what an audit found, [{id, data_uri, label, propagated}].
+    shown as the line to type again. `doubtful` holds what an audit found, [{id, data_uri, label, propagated}];
+    `queried` what query.json holds, with `pictures` per strategy as in `gallery`, their label being the prediction.
     """
     found = lines(results)
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
@@ -97,7 +100,7 @@ def write_report(
         else "",
         arms=arms,
         mix=_mix(class_mix),
-        gallery=_fitting(gallery),
+        gallery=_fitting(gallery, PICTURE_BYTES),
         stages=STAGES,
         timing=_timing(results),
         spell=spell,
@@ -105,6 +108,7 @@ def write_report(
         recipe_fingerprint=fingerprint(recipe_resolved),
         environment=dict(environment),
         doubtful=list(doubtful),
+        queried={**queried, "pictures": _fitting(queried["pictures"], QUERY_BYTES)} if queried else None,
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"
@@ -135,9 +139,13 @@ def spell(seconds: float) -> str:
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    return environment.get_template("report.html")
 
 
 def _colours(arms: Sequence[str], verdict: Mapping[str, Any]) -> dict[str, int]:
@@ -181,8 +189,8 @@ def _numbers_as_numbers(name: str) -> tuple[int, str]:
     return (int(name) if name.isdecimal() else 10**9, name)
 
 
-def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]]) -> dict[str, Any]:
-    """Return the gallery with as many pictures per round as the page's size allows."""
+def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]], most: int) -> dict[str, Any]:
+    """Return the gallery with as many pictures per round as `most` bytes allow."""
     shown = SHOWN
     while True:
         kept = {
@@ -191,7 +199,7 @@ def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any
             if any(items for _, items in rounds)
         }
         size = sum(len(item["data_uri"]) for rounds in kept.values() for _, items, _ in rounds for item in items)
-        if size <= PICTURE_BYTES or shown == 1:
+        if size <= most or shown == 1:
             return kept
         shown //= 2
 

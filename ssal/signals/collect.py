@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,20 @@ def collect(
     *,
     names: tuple[int | str, ...],
     options: dict[str, dict[str, Any]],
+    watch: Callable[[str, Method], Method] = lambda name, source: source,
 ) -> dict[str, Tensor]:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
     Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`.
     `outputs.safetensors` keeps the probabilities of all training images for later rounds; `table_….safetensors` is for
-    a round that is killed before it has chosen.
+    a round that is killed before it has chosen. `watch` may put another source in each one's place (see Watch).
     """
     facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), names, options)
     path = folder / f"table_{fingerprint(*facts)}.safetensors"
     if path.exists():
         return read_tensors(path)
-    sources, numbers = registry.sources_of(needs), ledger.class_numbers(images.classes)
+    sources = {name: watch(name, source) for name, source in registry.sources_of(needs).items()}
+    numbers = ledger.class_numbers(images.classes)
 
     def keywords(name: str, source: Method) -> dict[str, Any]:
         given: dict[str, Any] = {
@@ -84,7 +86,7 @@ def collect(
     }
     for name, source in sources.items():
         if source.traits["each"] == "round":
-            given = (supplied[need] if need in supplied else everything[need] for need in source.needs)
+            given = (supplied[need] if need in supplied else everything.get(need) for need in source.needs)
             everything |= source.call(*given, **keywords(name, source))
     table = split(everything, images, ledger)
     write_tensors(path, table)

@@ -10,8 +10,40 @@ import torch
 from sklearn.datasets import load_digits
 from synthetic_results import synthetic_results
 
+from ssal.evaluation.picks import side_by_side
 from ssal.evaluation.verdict import verdict
 from ssal.report.report import data_uri, write_report
+
+
+def synthetic_query(names: tuple[str, ...] = ("margin", "entropy", "random"), size: int = 8) -> dict[str, Any]:
+    """Return what `ssal query` would say of strategies that pick at random, with pictures of noise."""
+    draw = np.random.default_rng(0)
+    ids = [f"{row:016x}" for row in range(60)]
+    predicted = {id: str(draw.integers(10)) for id in ids}
+    labels = {id: str(draw.integers(10)) for id in ids}
+    chosen = {name: list(draw.choice(ids, size, replace=False)) for name in names}
+    found = side_by_side(chosen, predicted, labels, [str(number) for number in range(10)])
+    for one in found["strategies"].values():
+        one |= {"source": "Somebody, 2020", "fitted_afterwards": True, "seconds": 1.5}
+    noise = torch.from_numpy(draw.integers(0, 256, (60, 3, 28, 28), dtype=np.uint8))
+    pictures = {
+        name: [
+            {
+                "id": id,
+                "path": f"{id}.png",
+                "label": predicted[id],
+                "truth": labels[id] if labels[id] != predicted[id] else "",
+                "score": "0.5",
+                "data_uri": data_uri(noise[ids.index(id)]),
+            }
+            for id in picked
+        ]
+        for name, picked in chosen.items()
+    }
+    facts = {"arm": "ssl_and_al", "seed": 0, "round": 3, "learner": "fixmatch", "labels": 40, "pool": 60, "size": size}
+    refused = {f"{name} elsewhere": f"{name} has no dropout" for name in names[:1]}
+    shown = {name: [(3, items)] for name, items in pictures.items()}
+    return {**facts, **found, "oracle": "oracle", "not_runnable": refused, "pictures": shown}
 
 
 def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int = 12, **changes: Any) -> Path:

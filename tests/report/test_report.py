@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from synthetic_report import synthetic_report
+from synthetic_report import synthetic_query, synthetic_report
 from synthetic_results import EXTENDED, synthetic_results, untested, without
 
 from ssal.evaluation.results import lines
 from ssal.evaluation.verdict import verdict
-from ssal.report.report import PICTURE_BYTES, data_uri, spell
+from ssal.report.report import PICTURE_BYTES, QUERY_BYTES, data_uri, spell
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> str:
-    return synthetic_report(tmp_path_factory.mktemp("report")).read_text(encoding="utf-8")
+    return synthetic_report(tmp_path_factory.mktemp("report"), queried=synthetic_query()).read_text(encoding="utf-8")
 
 
 def test_the_verdict_comes_first_and_word_for_word(page):
@@ -105,7 +105,7 @@ def test_colours_of_the_drawings_are_the_page_s_so_that_dark_mode_reads(page):
     for drawing in drawings:
         assert not re.search(r"#[0-9a-f]{6}\b(?!\w)", re.sub(r'(href="|id="|url\()#?\w+', "", drawing))
         assert "var(--arm-0)" in drawing and "var(--ink-soft)" in drawing
-    for variable in set(re.findall(r"var\((--[\w-]+)\)", page)) - {"--c", "--least"}:
+    for variable in set(re.findall(r"var\((--[\w-]+)\)", page)) - {"--c", "--least", "--share"}:
         light, dark = (re.findall(rf"{variable}: (#\w+);", part) for part in page.split("prefers-color-scheme: dark"))
         assert len(light) == 1 and len(dark) == 1, variable
 
@@ -116,6 +116,12 @@ def luminance(colour: str) -> float:
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
+def mixed(front: str, back: str, share: float) -> str:
+    """Return color-mix(in srgb, front share, back)."""
+    parts = [round(share * int(front[at : at + 2], 16) + (1 - share) * int(back[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{part:02x}" for part in parts)
+
+
 def test_contrast_of_text_and_of_marks(page):
     """WCAG 2.1: 4.5 to 1 for text, 3 to 1 for lines and marks, in both schemes."""
     for scheme in page.split("</style>")[0].split("prefers-color-scheme: dark"):
@@ -124,6 +130,11 @@ def test_contrast_of_text_and_of_marks(page):
         pairs += [(name, "--page", 4.5) for name in ("--ink", "--ink-soft", "--accent")]
         pairs += [(name, "--track", 4.5) for name in ("--ink", "--ink-soft")]
         pairs += [("--warn", "--warn-soft", 4.5), ("--ink", "--warn-soft", 4.5)]
+        shades = [int(percent) for percent in re.findall(r"--share: (\d+)%", page)]
+        colour["--heat"] = mixed(colour["--accent"], colour["--track"], max(shades, default=0) / 100)
+        assert max(shades) <= 45 and mixed("#ffffff", "#000000", 0.5) == "#808080"
+        colour["--hottest"] = mixed(colour["--accent"], colour["--track"], 0.45)
+        pairs += [("--ink", "--heat", 4.5), ("--ink", "--hottest", 4.5)]
         pairs += [(name, "--card", 3.0) for name in colour if name.startswith(("--arm-", "--reference"))]
         for front, back, least in pairs:
             bright, dim = sorted((luminance(colour[front]), luminance(colour[back])), reverse=True)
@@ -143,6 +154,7 @@ def test_names_people_chose_are_text_never_markup(tmp_path):
         class_mix={arm: [{"round": 0, "counts": {EVIL: 3, "&amp;": 1}}]},
         recipe_resolved={"name": EVIL, "seeds": [EVIL]},
         verdict=verdict(results, arm, f"ssl_and_al{EVIL}"),
+        queried={**synthetic_query((EVIL, f"{EVIL}2")), "learner": EVIL},
     ).read_text(encoding="utf-8")
     assert "<script" not in text.lower() and html.escape(EVIL, quote=False)[:11] in text
     found = Page(text)
@@ -277,6 +289,19 @@ def test_a_large_gallery_is_cut_to_fit_and_says_so(tmp_path):
     assert text.count("<img") == 60 * shown and shown < 24
 
 
+def test_the_picks_of_many_strategies_are_cut_to_fit_too(tmp_path):
+    names = tuple(f"strategy_{number}" for number in range(60))
+    noise = torch.randint(256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    found = synthetic_query(names, size=12)
+    for rounds in found["pictures"].values():
+        for item in rounds[0][1]:
+            item["data_uri"] = data_uri(noise)
+    text = synthetic_report(tmp_path, gallery={}, queried=found).read_text(encoding="utf-8")
+    assert len(text) < QUERY_BYTES + 700_000
+    assert text.count("<img") in (60, 180, 360)
+    assert "What other strategies" not in synthetic_report(tmp_path).read_text(encoding="utf-8")
+
+
 def pixels(uri: str) -> np.ndarray:
     prefix, _, encoded = uri.partition(",")
     assert prefix == "data:image/webp;base64"
@@ -313,9 +338,10 @@ onload = () => {{
 def test_nothing_overflows_in_a_real_browser(tmp_path, width):
     long = "a_rather_long_arm_name_that_somebody_thought_was_needed_" * 2
     results = [{**row, "arm": row["arm"].replace("supervised", long)} for row in synthetic_results(6)]
-    text = synthetic_report(tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al")).read_text(
-        encoding="utf-8"
-    )
+    many = (*(f"strategy_{number}" for number in range(40)), long)
+    text = synthetic_report(
+        tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al"), queried=synthetic_query(many)
+    ).read_text(encoding="utf-8")
     (tmp_path / "wrap.html").write_text(MEASURE.format(width=width, page=html.escape(text)), encoding="utf-8")
     dom = subprocess.run(
         [

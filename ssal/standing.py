@@ -1,0 +1,72 @@
+"""A round of a run as it stands: its learner and labels are loaded, and nothing is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssal.artefacts import nothing_made, read_json
+from ssal.cells import Cell, images_of
+from ssal.claim import unchanged
+from ssal.data.images import Images
+from ssal.errors import BadInput
+from ssal.labelling.ledger import Ledger
+from ssal.learner.train import train
+from ssal.learner.trained import Trained
+from ssal.pretext.encoder import Encoder
+from ssal.pretext.pretrain import pretrain
+from ssal.recipe import Recipe
+from ssal.round import round_number
+from ssal.signals.kept import OUTPUTS
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A round's learner, and the labels that it was trained on."""
+
+    cell: Cell
+    number: int
+    images: Images
+    ledger: Ledger
+    """As it stood when the round began."""
+    encoder: Encoder
+    learner: Trained
+    previous: Path | None
+    """Outputs of the learner before, if there was one."""
+
+    @property
+    def free(self) -> int:
+        """How many images could be asked for."""
+        return len(self.images.askable - set(self.ledger.labels()))
+
+
+def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) -> Standing:
+    """Return the cell's last round with a learner, or round `number`. Raises BadInput where it does not stand."""
+    name, run = f"{recipe.path}: arm {cell.arm.name!r}, seed {cell.seed}", f"ssal run {recipe.path}"
+    record, images, arm = cell.folder / "run.json", images_of(cell.arm, checkpoints), cell.arm
+    if record.exists() and not unchanged(read_json(record), arm, images, cell.folder):
+        raise BadInput(
+            f"{name}: this run was made by another recipe or from other data; undo the change, or type {run} name=other"
+        )
+    rounds = sorted(round_number(metrics.parent) for metrics in cell.folder.glob("round_*/metrics.json"))
+    if not rounds:
+        raise BadInput(f"{name} has no round with a learner yet; type {run}")
+    number = rounds[-1] if number is None else number
+    if number not in rounds:
+        raise BadInput(f"{name} has no learner in round {number} (rounds with one: {', '.join(map(str, rounds))})")
+    ledger = Ledger(cell.folder / "ledger.sqlite").before(number)
+    try:
+        with nothing_made():
+            encoder = pretrain(images, checkpoints, **arm.encoder(cell.seed))
+            learner = train(
+                encoder, images, ledger, number, checkpoints, cell.seed, arm.trainer,
+                method=arm.learner_method, options=arm.learner,
+            )  # fmt: skip
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"{name}: what round {number} was trained to is not kept any more, or is of another version of ssal "
+            f"({error}); nothing is trained here, so type {run} name=again"
+        ) from error
+    assert learner is not None  # it was measured
+    previous = cell.folder / f"round_{number - 1}" / OUTPUTS
+    return Standing(cell, number, images, ledger, encoder, learner, previous if previous.exists() else None)
