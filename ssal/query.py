@@ -157,11 +157,11 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
         for name, one in wanted.items():
             if name in asked.refused:
                 continue
-            why = [asked.watch.refused[source] for source in one.sources if source in asked.watch.refused]
+            lacking = [asked.watch.refused[source] for source in one.sources if source in asked.watch.refused]
             began = time.perf_counter()
             try:
-                if why:
-                    raise BadInput(why[-1])
+                if lacking:
+                    raise BadInput(lacking[-1])
                 asked.chosen[name] = choose(
                     one.method, asked.table, ids, size, generator(*names, "choose"),
                     classes=classes, options=one.options, folder=None,
