@@ -62,7 +62,7 @@ def aalu(
     names: tuple[int | str, ...],
     trainer: dict[str, Any],
     folder: Path,
-    steps: Positive = 2000,
+    steps: Positive = 1000,
     batch_size: Positive = 128,
     learning_rate: Rate = 5e-4,
     latent: Positive = 32,
@@ -74,7 +74,7 @@ def aalu(
     """Give the log-odds that an image is unlabelled, of an assistant that also ranks losses (Zhu and Wang, 2020).
 
     VAE and assistant have three linear layers each; the VAE encodes the learner's last hidden features.
-    Differs from the paper: a number of steps in place of 100 epochs; widths of our own, as it names none; features are
+    Differs from the paper: 1000 steps in place of 100 epochs; widths of our own, as it names none; features are
     standardised, as those of encoders differ in scale; VAE and assistant step at once in place of in turn; images are
     scored by the mean encoding.
     Raises BadInput where no image is labelled or none is not, and Diverged where a loss is not finite.
