@@ -491,7 +491,7 @@ def test_unknown_names_of_other_kinds(file: Path) -> None:
     ]
 
 
-CAN_BEGIN = "coreset, featdist, kmeans, random, typiclust"
+CAN_BEGIN = "contrast_loss, coreset, featdist, kmeans, random, typiclust"
 
 
 def test_strategy_that_needs_an_encoder(file: Path) -> None:
