@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic_core import PydanticCustomError
 
 
 class ChildStrategies:
@@ -21,7 +22,16 @@ class ChildStrategies:
 
 Children = Annotated[dict[str, float], ChildStrategies()]
 """Several strategies, each with a weight."""
-Child = Annotated[str, ChildStrategies()]
+
+
+def _one(value: Any) -> Any:
+    """Say of anything but text that one strategy is meant."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("one_strategy", "expected the name of one strategy, such as margin")
+    return value
+
+
+Child = Annotated[str, BeforeValidator(_one), ChildStrategies()]
 """One strategy."""
 
 

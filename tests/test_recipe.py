@@ -194,7 +194,7 @@ def test_a_wrapper_of_one_needs_what_it_needs_itself_too(file: Path) -> None:
     arm = load(file, [wrap + "diverse", "arms.ssl_and_al.acquisition.options.scored_by=entropy"]).arms["ssl_and_al"]
     assert set(arm.needs()) == {"probabilities", "features", "labelled_features"}
     assert arm.options == {"scored_by": "entropy", "prefilter": 10, "spread": "k_means"}
-    assert arm.strategies() == ["diverse", "entropy", "typiclust"]
+    assert arm.strategies() == ["diverse", "entropy", "random"]
     assert set(load(file, [wrap + "class_balanced"]).arms["ssl_and_al"].needs()) == {"probabilities", "labels"}
     assert load(file, [wrap + "stochastic"]).arms["ssl_and_al"].needs() == ("probabilities",)
 
@@ -613,9 +613,10 @@ def test_the_child_of_a_wrapper(file: Path) -> None:
         assert told(rows) == [
             f"{at} {rows!r} gives no scores of its own, so it cannot be combined (those that can: {scoring()})"
         ]
-    assert told("{margin: 1, entropy: 1}") == [f"{at} expected text, got {{margin: 1, entropy: 1}}"]
-    assert told("[margin, entropy]") == [f"{at} expected text, got [margin, entropy]"]
-    assert told("null") == [f"{at} expected text, got null"]
+    expected = "expected the name of one strategy, such as margin"
+    assert told("{margin: 1, entropy: 1}") == [f"{at} {expected}, got a mapping"]
+    assert told("[margin, entropy]") == [f"{at} {expected}, got a list"]
+    assert told("null") == [f"{at} {expected}, got null"]
     (empty,) = told('""')
     assert empty.startswith(f"{at} no strategy is called ''"), "and never the default in its place"
     begins = changed("first_round: random", "first_round: stochastic\n  first_options: {scored_by: margin}")
