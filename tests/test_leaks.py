@@ -111,7 +111,8 @@ def arm_of(
     needs = registry.needs_of(registry.find("strategy", strategy), options) if ".py:" not in strategy else ()
     if OF_HEADS & set(needs):
         sections["pretext"] = small("pretext", "simclr")
-    if any(source.traits["wants"] for source in registry.sources_of(needs).values()):
+    sources = registry.sources_of(needs).values()
+    if any(source.traits["wants"] or source.traits["companion"] for source in sources):
         sections.setdefault("learner", {**small("learner", "supervised"), "dropout": 0.5})
     sections.setdefault("signals", small_signals())
     acquisition = {

@@ -60,7 +60,7 @@ class LossPrediction(Companion):
         self.ranking, self.margin, self.weight = ranking, margin, weight
         self.gradient_until = 0.0 if detach == "always" else gradient_until
         self.layers = nn.ModuleList(nn.Linear(count, WIDTH) for count in channels)
-        self.last = nn.Linear(len(channels) * WIDTH, 1)
+        self.last = nn.Linear(len(channels) * WIDTH, 1, bias=False)  # it would cancel in every pair
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the predicted losses (B,), in float32 whatever the training's precision: bfloat16 makes ties."""
