@@ -157,11 +157,11 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
         for name, one in wanted.items():
             if name in asked.refused:
                 continue
-            lacking = [asked.watch.refused[source] for source in one.sources if source in asked.watch.refused]
+            given_up = [asked.watch.refused[source] for source in one.sources if source in asked.watch.refused]
             began = time.perf_counter()
             try:
-                if lacking:
-                    raise BadInput(lacking[-1])
+                if given_up:
+                    raise BadInput(given_up[-1])
                 asked.chosen[name] = choose(
                     one.method, asked.table, ids, size, generator(*names, "choose"),
                     classes=classes, options=one.options, folder=None,
