@@ -20,9 +20,10 @@ from ssal.cells import cells_named
 from ssal.errors import BadInput
 from ssal.evaluation import picks
 from ssal.recipe import Arm, Recipe
-from ssal.recipe.coherence import OF_ENCODER, behind
+from ssal.recipe.coherence import OF_ENCODER, behind, without_maps
 from ssal.recipe.filling import located
 from ssal.registry import Method
+from ssal.signals.afterwards import accompany
 from ssal.signals.collect import collect
 from ssal.signals.watch import Watch
 from ssal.standing import Standing, standing
@@ -129,6 +130,9 @@ def _hindrance(wanted: Wanted, stand: Standing) -> str:
         return "it needs an encoder, and nothing gives one: pretext.method is none and backbone.weights null"
     if stand.previous is None and "previous" in needed:
         return f"it looks back at the learner of the round before, and round {stand.number} has the first one"
+    for name in filter(registry.companion_of, wanted.sources):
+        if why := without_maps(stand.cell.arm.learner_method, stand.cell.arm.backbone["name"]):
+            return f"{name} {why}"
     return ""
 
 
@@ -148,9 +152,11 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
     with locked(folder):
         for table in folder.glob("table_*"):
             table.unlink()  # nobody knows any more what it lacks, and why
+        drawn, options = (*names, "signals"), stand.cell.arm.signals
+        asked.watch.seconds |= accompany(stand.learner, registry.sources_of(needs), options, drawn, folder)
         asked.table = collect(
             sorted({"probabilities", *needs}), stand.learner, stand.encoder, images, stand.ledger, folder,
-            stand.previous, names=(*names, "signals"), options=stand.cell.arm.signals, watch=asked.watch,
+            stand.previous, names=drawn, options=options, watch=asked.watch,
         )  # fmt: skip
         ids = [images.pool.ids[row] for row in asked.table["rows"].tolist()]
         classes = len(stand.ledger.class_numbers(images.classes))
@@ -199,7 +205,8 @@ def _write(folder: Path, wanted: Mapping[str, Wanted], stand: Standing, asked: A
     for name, facts in answer["strategies"].items():
         method, sources = wanted[name].method, wanted[name].sources
         facts |= {"source": method.source, "signals": list(wanted[name].needs)}
-        facts["fitted_afterwards"] = any("folder" in source.given for source in sources.values())
+        late = {name for name in sources if registry.companion_of(name)} - set(stand.cell.arm.companions)
+        facts["fitted_afterwards"] = bool(late) or any("folder" in source.given for source in sources.values())
         facts["choosing_seconds"] = asked.seconds[name]
         facts["seconds"] = asked.seconds[name] + sum(watch.seconds.get(source, 0.0) for source in sources)
     text = io.StringIO()

@@ -60,7 +60,7 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
             encoder = pretrain(images, checkpoints, **arm.encoder(cell.seed))
             learner = train(
                 encoder, images, ledger, number, checkpoints, cell.seed, arm.trainer,
-                method=arm.learner_method, options=arm.learner,
+                method=arm.learner_method, options=arm.learner, companions=arm.companions,
             )  # fmt: skip
     except FileNotFoundError as error:
         raise BadInput(

@@ -127,7 +127,7 @@ def test_a_strategy_that_needs_the_round_before_cannot_be_the_first(ssal: Comman
     )
     said = run(ssal, "acquisition.first_round=own.py:moved")
     refused(said, "command line: acquisition.first_round", "previous_probabilities", "before the first labels")
-    assert run(ssal, "acquisition.strategy=own.py:moved").code == 0
+    assert run(ssal, "acquisition.strategy=own.py:moved", "acquisition.budget=16").code == 0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import CommandLine, refused
-from tiny_runs import NAMES, pictures, recipe, small, write_pictures
+from tiny_runs import NAMES, pictures, recipe, small, small_signals, write_pictures
 from torch import Tensor
 
 import ssal.query
@@ -33,6 +33,7 @@ from ssal.learner.base import Network
 from ssal.project import run_project
 from ssal.query import ALL, query, read_query
 from ssal.recipe import Recipe, load
+from ssal.signals import afterwards
 from ssal.signals.vocabulary import VOCABULARY, Signal
 
 RULES = """
@@ -85,12 +86,18 @@ def make(root: Path, **sections: Any) -> Run:
         "learner": small("learner", "supervised"),
         "backbone": {"name": "wrn_10_1", "weights": str(root / "ready.safetensors")},
         "acquisition": {"strategy": "badge", "first_size": 8, "query_size": 4, "budget": 16},
+        "signals": small_signals(),
     }
     loaded = recipe(root / "tiny.yaml", **{**base, **sections})
     run = Run(loaded, root / "checkpoints", root)
     more = {"labels": loaded.arms["main"].data["labels"]} if "data" in sections else {}
     run_project(loaded.arms["main"], 0, pictures(root / "pictures", run.checkpoints, **more), run.checkpoints, run.cell)
     return run
+
+
+@pytest.fixture(autouse=True)
+def heads_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(afterwards, "STEPS", 4)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +132,9 @@ def test_every_strategy_of_the_registry_is_served_or_listed_with_a_reason(made: 
     found = made.query()
     assert {*found["strategies"], *found["not_runnable"]} == set(registry.methods("strategy"))
     assert found["round"] == 3 and found["labels"] == 16 and found["pool"] == 60 - 16
-    assert {"random", "margin", "coreset", "badge", "typiclust", "blend"} <= set(found["strategies"])
+    assert {"random", "margin", "coreset", "badge", "typiclust", "blend", "loss_prediction"} <= set(found["strategies"])
+    fitted = {name for name, one in found["strategies"].items() if one["fitted_afterwards"]}
+    assert {"loss_prediction", "ta_vaal", "vaal"} <= fitted and not {"random", "margin", "consistency"} & fitted
     assert all(why and "\n" not in why for why in found["not_runnable"].values())
     for name, ids in made.picked().items():
         assert len(set(ids)) == 4, name
@@ -137,6 +146,16 @@ def test_every_strategy_of_the_registry_is_served_or_listed_with_a_reason(made: 
         assert one["seconds"] >= one["choosing_seconds"] > 0
         scored = [float(row["score"]) for row in made.rows if row["strategy"] == name and row["score"]]
         assert len(scored) == (4 if method.returns == "scores" else 0) and scored == sorted(scored, reverse=True)
+
+
+def test_a_head_that_the_learner_was_trained_with_is_asked_as_it_is(tmp_path: Path) -> None:
+    run = make(tmp_path, signals={**small_signals(), "loss_prediction": {}})
+    found = run.query("margin,loss_prediction,ta_vaal")
+    assert {name: one["fitted_afterwards"] for name, one in found["strategies"].items()} == {
+        "margin": False,
+        "loss_prediction": False,
+        "ta_vaal": True,
+    }
 
 
 def test_the_numbers_follow_from_the_picks(made: Run) -> None:

@@ -15,7 +15,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from ssal.backbones import WideResNet
+from ssal.backbones import Identity, WideResNet
 from ssal.errors import BadInput
 
 STAGES = 4
@@ -27,8 +27,11 @@ def stages(encoder: nn.Module) -> list[tuple[nn.Module, int]]:
 
     timm says itself which modules end its stages: ResNets' four layers, the blocks of vision transformers. A Wide
     ResNet has three groups; the fourth is what it gives, its last map normalised, rectified and pooled, since that is
-    what the classifier reads and the third group, before its BatchNorm, is not. Raises BadInput where there are none.
+    what the classifier reads and the third group, before its BatchNorm, is not. Features that pass unchanged are their
+    own and only map. Raises BadInput where there are none.
     """
+    if isinstance(encoder, Identity):
+        return [(encoder, encoder.num_features)]
     if isinstance(encoder, WideResNet):
         last: list[Any] = [group[-1] for group in encoder.groups]  # type: ignore[index]
         return [*((block, block.conv2.out_channels) for block in last), (encoder, encoder.num_features)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ssal import registry
+from ssal.learner.base import Learner
 
 EXTENSIONS = {
     "trainer.accelerator",
@@ -92,8 +93,11 @@ class Arm:
     def companions(self) -> dict[str, dict[str, Any]]:
         """Return the options of every head that is trained with the learner, by the signal source that reads it.
 
-        These are the sources that a strategy needs, of either round, and those that `signals` names.
+        These are the sources that a strategy needs, of either round, and those that `signals` names. A learner that
+        trains none gets its heads afterwards, where a strategy needs them.
         """
+        if not cast(type[Learner], registry.find("learner", self.learner_method).call).labelled_first:
+            return {}
         return {name: given for name, given in self.signals.items() if registry.companion_of(name)}
 
     def companion_note(self) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 
 from ssal import backbones, registry
 from ssal.errors import BadInput, listing, nearest
 from ssal.evaluation.references import REFERENCES
-from ssal.learner.base import Learner
 from ssal.learner.companion import check_stages
 from ssal.recipe.filling import Strategy
 from ssal.recipe.skeleton import NO_PRETEXT
@@ -100,7 +99,7 @@ def check_arm(
         for key, strategy in strategies.items():
             _check_needs(key, strategy.needs if strategy else {}, encoder, pretext["method"], problems, arm)
         for name in filter(registry.companion_of, signals):
-            if learner and (why := _without_maps(learner["method"], backbone["name"], embeddings)):
+            if learner and (why := without_maps(learner["method"], backbone["name"])):
                 at = layer.follow(["signals", name])[0]
                 for need, node in (
                     (need, node) for one in strategies.values() if one for need, node in one.needs.items()
@@ -123,19 +122,16 @@ def _unseen(wants: str | None, learner: dict[str, Any], embeddings: bool) -> tup
     return None
 
 
-def _without_maps(learner: str, backbone: str, embeddings: bool) -> str:
-    """Return why no companion can be trained with a learner on a backbone, or an empty string."""
-    if embeddings:
-        return f"is a head on a network's feature maps, and data.source: {EMBEDDINGS} has none; use another strategy"
-    can = [name for name, one in registry.methods("learner").items() if cast(type[Learner], one.call).labelled_first]
-    if learner not in can:
-        frozen = registry.find("learner", learner).traits.get("frozen")
-        lacks = "has no feature maps" if frozen else "has no forward that begins with labelled images as they are"
-        return f"is a head that is trained with the learner, but {learner!r} {lacks}; use one of: {', '.join(can)}"
-    try:
-        check_stages(backbone)
-    except BadInput as error:
-        return f"is a head on a network's feature maps, but {error}"
+def without_maps(learner: str, backbone: str) -> str:
+    """Return why no companion can be fitted to a learner on a backbone, or an empty string.
+
+    A frozen learner's features take the place of maps.
+    """
+    if not registry.find("learner", learner).traits.get("frozen"):
+        try:
+            check_stages(backbone)
+        except BadInput as error:
+            return f"is a head on a network's feature maps, but {error}"
     return ""
 
 

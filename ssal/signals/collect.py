@@ -19,6 +19,7 @@ from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.registry import Method
+from ssal.signals.afterwards import accompany
 from ssal.signals.kept import FITTING, OUTPUTS, realigned
 from ssal.signals.one_pass import OnePass
 
@@ -63,6 +64,7 @@ def collect(
 
     everything: dict[str, Tensor] = {}
     if learner is not None:
+        accompany(learner, sources, options, names, folder)
         passed = {"outputs": registry.find("signal", "outputs"), **sources}
         one_pass = OnePass(
             learner.learner,

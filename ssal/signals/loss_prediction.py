@@ -83,7 +83,8 @@ def loss_prediction(learner: Learner, images: Tensor, **training: Any) -> dict[s
     """Give the loss that a head on the learner's feature maps predicts, averaged weights (Yoo and Kweon, 2019).
 
     The head is trained with the learner, and changes it unless `detach` is always. An arm whose strategy does not need
-    this signal trains the same head where its recipe names the source: `signals: {loss_prediction: {}}`.
+    this signal trains the same head where its recipe names the source: `signals: {loss_prediction: {}}`. Where a
+    learner is frozen or trains no heads, and in `ssal query`, the head is fitted afterwards (signals/afterwards.py).
     Differs from the paper: the head's weights are averaged as the network's are, and follow its schedule.
     """
     return {"predicted_loss": learner.says("loss_prediction", images)}

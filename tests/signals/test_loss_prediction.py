@@ -17,7 +17,7 @@ from tiny_runs import pictures, recipe, run, small, write_pictures
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ssal import compare, registry
+from ssal import compare
 from ssal.artefacts import read_tensors
 from ssal.data import batches
 from ssal.data.images import Images
@@ -214,38 +214,6 @@ def test_a_head_does_not_change_an_arm_in_silence(tmp_path: Path) -> None:
         for detail in said["details"]
     )
     assert "  supervised with loss_prediction: 2 trainings" in "\n".join(plan(loaded, tmp_path))
-
-
-NEEDS_A_LEARNER = "loss_prediction is a head that is trained with the learner, but"
-
-
-@pytest.mark.parametrize("learner", ["linear_probe", "mixmatch"])
-@pytest.mark.parametrize("asked", ["acquisition.strategy", "signals.loss_prediction"])
-def test_a_learner_that_cannot_have_the_head_is_refused_when_the_recipe_loads(
-    learner: str, asked: str, tmp_path: Path
-) -> None:
-    sections: dict[str, Any] = {"learner": {"method": learner}}
-    if asked == "acquisition.strategy":
-        sections["acquisition"] = {"strategy": "loss_prediction"}
-    else:
-        sections["signals"] = {"loss_prediction": {}}
-    with pytest.raises(BadInput) as error:
-        recipe(tmp_path / "tiny.yaml", **sections)
-    lacks = "has no feature maps" if learner == "linear_probe" else "has no forward that begins with labelled images"
-    told = str(error.value)
-    assert f"{asked}: {NEEDS_A_LEARNER} {learner!r} {lacks}" in told and len(told.splitlines()) == 1
-    offered = told.partition("use one of: ")[2].split(", ")
-    assert {"supervised", "fixmatch"} <= set(offered) and learner not in offered
-    assert set(offered) <= set(registry.methods("learner"))
-
-
-def test_embeddings_have_no_feature_maps(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="acquisition.strategy: loss_prediction .*data.source: embeddings has none"):
-        recipe(
-            tmp_path / "tiny.yaml",
-            data={"source": "embeddings", "path": "some.npy"},
-            acquisition={"strategy": "loss_prediction"},
-        )
 
 
 def test_every_child_of_a_wrapper_brings_its_head(tmp_path: Path) -> None:
