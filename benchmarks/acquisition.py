@@ -44,28 +44,14 @@ DRAWS, FEW = 20, 5
 """Seeds of strategies on frozen features: of those that compute, and of those that fit or forward again."""
 SEEDS = {"digits": 5, "fashion_mnist": 3}
 """Of FixMatch."""
-SIZES = {"frozen": {"digits": 20, "fashion_mnist": 40}, "fixmatch": {"digits": 20, "fashion_mnist": 40}}
+SIZES = {"digits": 20, "fashion_mnist": 40}
 """Labels of the first round and of every other one."""
 ROUNDS = {"frozen": 6, "fixmatch": 4}
 """Label counts at which a learner is trained."""
-HINGE: dict[str, Any] = {"signals": {"loss_prediction": {"ranking": "hinge"}}}
-CROSS_ENTROPY: dict[str, Any] = {"signals": {"loss_prediction": {"ranking": "bce"}}}
-WARM: dict[str, Any] = {"learner": {"warm_start": True}}
-ARMS: dict[str, dict[str, Any]] = {
-    "random": {},
-    "margin": {"acquisition": {"strategy": "margin"}},
-    "consistency": {"acquisition": {"strategy": "consistency"}, "signals": {"views": {"views": 10}}},
-    "scal_similarity": {"acquisition": {"strategy": "scal_similarity"}},
-    "random_warm_start": WARM,
-    "tod": {"acquisition": {"strategy": "tod"}, **WARM},
-    "random_with_hinge_head": HINGE,
-    "loss_prediction": {"acquisition": {"strategy": "loss_prediction"}, **HINGE},
-    "vaal": {"acquisition": {"strategy": "vaal"}},
-    "random_with_bce_head": CROSS_ENTROPY,
-    "ta_vaal": {"acquisition": {"strategy": "ta_vaal"}, **CROSS_ENTROPY},
-}
-"""With FixMatch. What trains its learner in another way than random does has a random of its own beside it."""
+COMPLETE = yaml.safe_load((HERE.parent / "recipes" / "complete.yaml").read_text(encoding="utf-8"))
+"""Its arms and signals are those of `fixmatch`."""
 CONTROLS = {"tod": "random_warm_start", "loss_prediction": "random_with_hinge_head", "ta_vaal": "random_with_bce_head"}
+"""What trains its learner in another way than random does has a random of its own beside it."""
 FEATURES = {"vaal": {"on": "features"}, "ta_vaal": {"on": "features"}, "sraal": {"on": "features"}}
 """On frozen features autoencoders encode these, too."""
 COLUMNS = (
@@ -87,7 +73,7 @@ app = typer.Typer(add_completion=False)
 def arms_of(setting: Setting) -> dict[str, dict[str, Any]]:
     """Return what each arm lays over the recipe; on frozen features there is one per strategy of the registry."""
     if setting == "fixmatch":
-        return ARMS
+        return dict(COMPLETE["arms"])
     names = ["random", *(name for name in registry.methods("strategy") if name != "random")]
     return {name: {"acquisition": {"strategy": name}} for name in names}
 
@@ -99,7 +85,7 @@ def recipe_file(setting: Setting, data: str, arms: dict[str, dict[str, Any]], fa
     base["compare"] = {"baseline": "random", "treatment": next(name for name in reversed(arms) if name != "random")}
     base["pretext"]["encoders"] = ENCODERS
     base["evaluation"] = {"references": []}
-    size = SIZES[setting][data]
+    size = SIZES[data]
     base["acquisition"] |= {
         "strategy": "random", "first_size": size, "query_size": size, "budget": ROUNDS[setting] * size,
     }  # fmt: skip
@@ -107,6 +93,8 @@ def recipe_file(setting: Setting, data: str, arms: dict[str, dict[str, Any]], fa
         base["data"]["path"] = str(Path(fashion).absolute())
     if setting == "frozen":
         base |= {"learner": {"method": "linear_probe"}, "signals": FEATURES}
+    else:
+        base["signals"] = COMPLETE["signals"]
     path = checkpoints / f"{base['name']}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(base, indent=1), encoding="utf-8")  # JSON is YAML
@@ -278,8 +266,8 @@ def table() -> None:
         "`python benchmarks/acquisition.py run frozen|fixmatch --fashion fashion-mnist-12k.tar`, then `… table`.",
         "Area under the budget curve (AUBC: test accuracy in percent, averaged over the label counts), mean over",
         "seeds; the paired difference to random of the same seed with a 95 % t interval over encoders; seconds to",
-        "score and choose per round, median over all seeds of both data sets. Intervals are not corrected for the number of",
-        "strategies: of forty, two would exclude zero by chance alone.",
+        "score and choose per round, median over all seeds of both data sets. Intervals are not corrected for",
+        "the number of strategies: of forty, two would exclude zero by chance alone.",
     ]
     for setting, found in columns.items():
         page += ["", f"## {setting}", "", WHAT[setting], ""]

@@ -51,6 +51,9 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     scored = (
         0 if frozen else (len(images.pool) + len(images.test)) * trainings + more * len(images.pool) * (trainings - 1)
     )
+    fitted = [
+        f"{name} for {arm.signals[name]['steps']:,} steps" for name, source in sources if "folder" in source.given
+    ]
     disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(recipe.seeds)
     pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
     steps = steps_of(arm.pretext, len(images.pool)) if arm.pretext else 0
@@ -68,6 +71,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
         f"  {learner_words}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
         f"steps of {per_step or 'all labelled'} forward images each",
         f"  scoring: {scored:,} forward images per seed" + (" (features are read, not computed)" if frozen else ""),
+        *(f"  fitted anew in {trainings - 1} rounds of each seed: {', '.join(fitted)}" for _ in fitted[:1]),
         f"  disk: about {disk / 2**20:,.0f} MiB; memory: about {(pixels + parameters * 24) / 2**20:,.0f} MiB beside "
         "the network's activations",
     ]

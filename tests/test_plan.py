@@ -9,6 +9,16 @@ from tiny_runs import recipe, small, write_pictures
 from ssal.plan import plan
 
 
+def test_what_is_fitted_in_every_round_is_said(tmp_path: Path) -> None:
+    data = {"source": "folder", "path": str(write_pictures(tmp_path / "pictures")), "size": 8, "flip": False}
+    for strategy, expected in (
+        ("vaal", ["  fitted anew in 1 rounds of each seed: vaal for 1,000 steps"]),
+        ("margin", []),
+    ):
+        loaded = recipe(tmp_path / "tiny.yaml", data=data, acquisition={"strategy": strategy})
+        assert [line for line in plan(loaded, tmp_path) if "fitted anew" in line] == expected
+
+
 def test_views_are_forwarded_too_and_tod_has_no_one_to_compare_with_at_first(tmp_path: Path) -> None:
     data = {"source": "folder", "path": str(write_pictures(tmp_path / "pictures")), "size": 8, "flip": False}
     learner = small("learner", "supervised")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tiny_runs import SMALL, write_pictures
 
-from ssal import compare
+from ssal import compare, registry
 from ssal.evaluation.results import read_results
 from ssal.recipe import Arm, Recipe, load
 
@@ -50,13 +50,15 @@ def shrunken(recipe: Recipe, folder: Path) -> list[str]:
 def smaller(arm: Arm) -> list[tuple[str, str, Any]]:
     """Return (section, option, value) for the options of an arm's methods that decide what a training costs."""
     found = [("learner", key, value) for key, value in SMALL.items() if key in arm.learner]
+    found += [(f"signals.{name}", "steps", SMALL["steps"]) for name, given in arm.signals.items() if "steps" in given]
     found += [("pretext", key, value) for key, value in {**SMALL, "batch_size": 256}.items() if key in arm.pretext]
     return found
 
 
 def test_there_are_recipes() -> None:
     names = {path.name for path in RECIPES}
-    assert {"quickstart.yaml", "image_folder.yaml", "cifar10_40.yaml", "frozen_features.yaml"} <= names
+    assert {"quickstart.yaml", "image_folder.yaml", "cifar10_40.yaml", "frozen_features.yaml", "complete.yaml"} <= names
+    assert {"consistency.yaml", "tod.yaml", "contrastive.yaml", "vaal.yaml", "ta_vaal.yaml"} <= names
 
 
 @every_recipe
@@ -75,6 +77,32 @@ def test_a_recipe_loads_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert recipe.name == path.stem
     assert {recipe.baseline, recipe.treatment} <= {*recipe.arms, None}
     assert len({tuple(arm.rounds()) for arm in recipe.arms.values()}) == 1, "arms are compared at the same label counts"
+
+
+@pytest.mark.parametrize(
+    ("name", "arm", "same"),
+    [
+        ("consistency", "random", "random"),
+        ("consistency", "consistency", "consistency"),
+        ("tod", "random", "random_warm_start"),
+        ("tod", "tod", "tod"),
+        ("contrastive", "random", "random"),
+        ("contrastive", "contrastive", "scal_similarity"),
+        ("vaal", "random", "random"),
+        ("vaal", "vaal", "vaal"),
+        ("ta_vaal", "random", "random_with_bce_head"),
+        ("ta_vaal", "ta_vaal", "ta_vaal"),
+    ],
+)
+def test_the_recipe_of_one_signal_has_the_arms_that_were_measured_together(name: str, arm: str, same: str) -> None:
+    """Their headers quote benchmarks/results/acquisition.md, whose arms are those of complete.yaml."""
+    one, other = load(ROOT / "recipes" / f"{name}.yaml"), load(ROOT / "recipes" / "complete.yaml")
+    assert one.seeds == other.seeds
+    own, measured = one.arms[arm], other.arms[same]
+    told, told_there = ({**found.resolved(), "signals": {}} for found in (own, measured))
+    assert told == told_there and own.companions == measured.companions
+    for source in registry.sources_of(own.needs()):
+        assert own.signals[source] == measured.signals[source]
 
 
 @every_recipe
