@@ -196,11 +196,14 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
 
 def _doubtful(recipe: Recipe, checkpoints: Path) -> list[dict[str, Any]]:
     """Return the first labels of audit.csv that differ from what similar images say, with their pictures."""
+    rows = read_audit(checkpoints / recipe.name)
+    if not rows:
+        return []
     images = images_of(next(iter(recipe.arms.values())), checkpoints)
-    rows = [row for row in read_audit(checkpoints / recipe.name) if row["id"] in images.pool]
     if len(images.pool.shape) != 3:
         return []
-    return [{**row, "data_uri": _picture(images, row["id"])} for row in rows[:DOUBTFUL]]
+    known = [row for row in rows if row["id"] in images.pool]
+    return [{**row, "data_uri": _picture(images, row["id"])} for row in known[:DOUBTFUL]]
 
 
 def _queried(recipe: Recipe, checkpoints: Path) -> dict[str, Any]:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, refused
+from synthetic_results import ARMS, synthetic_results
 from tiny_runs import write_pictures
+
+from ssal.compare import Ended, conclude
+from ssal.recipe import load
 
 RECIPE = """\
 name: tiny
@@ -81,3 +85,14 @@ def test_what_is_not_there_to_be_audited(ssal: CommandLine) -> None:
     refused(ssal("audit", "tiny.yaml", "labelling.answered_by=inbox", "--seed", "7"), "there is no seed 7 (seeds: 0)")
     none = ("labelling.answered_by=inbox", "pretext.method=none")
     refused(ssal("audit", "tiny.yaml", *none), "has no encoder; type pretext.method=simclr")
+
+
+def test_without_an_audit_the_report_needs_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        RECIPE + f"compare: {{baseline: ssl_only, treatment: ssl_and_al}}\narms: {dict.fromkeys(ARMS, {})}\n"
+    )
+    loaded = load(path, ["data.labels=hidden", f"data.path={tmp_path / 'nowhere'}"])
+    conclude(loaded, Ended(synthetic_results()), tmp_path, "ssal compare")
+    page = (tmp_path / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert "Labels to look at again" not in page
