@@ -82,7 +82,7 @@ class AdaMatch(Learner):
         together, unlabelled_logits = together.split([len(labelled), len(unlabelled)])
         alone = self._logits_of_labelled_alone(labelled)
         share = torch.rand(alone.shape, generator=generator(*names, "interpolation")).to(alone.device)
-        labelled_logits = torch.lerp(together.float(), alone.float(), share)
+        labelled_logits = torch.lerp(together, alone, share)
 
         weak_logits, strong_logits = unlabelled_logits.chunk(2)
         sure = labelled_logits.detach().chunk(2)[0].softmax(dim=1)

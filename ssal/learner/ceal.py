@@ -100,7 +100,7 @@ class CEAL(Learner):
         network = self.average if self.swa_from is None else self.network  # SWA's average has no statistics of its own
         network.eval()
         found = [
-            sure_classes(network(self.views.plain(images.to(self.device)))[0].float().softmax(dim=1), threshold)
+            sure_classes(network(self.views.plain(images.to(self.device)))[0].softmax(dim=1), threshold)
             for images in in_order(self.pool)
         ]
         network.train()

@@ -112,7 +112,7 @@ class DeepLabelPropagation(Learner):
         self.network.eval()
         parts = [self.network(self.views.plain(images.to(self.device)))[1] for images in in_order(self.pool)]
         self.network.train()
-        features = torch.cat(parts).float()
+        features = torch.cat(parts)
         home = features.device if features.is_cuda else torch.device("cpu")
         found = pseudo_labels(
             features.to(home),

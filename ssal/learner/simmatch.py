@@ -101,7 +101,7 @@ class SimMatch(Learner):
         vectors = normalize(self.network.get_submodule("projection")(torch.cat(features)).float(), dim=1)
         labelled_vectors, weak_vectors, strong_vectors = vectors.split([len(part) for part in features])
         with torch.no_grad():
-            probabilities = weak_logits.float().softmax(dim=1)
+            probabilities = weak_logits.softmax(dim=1)
             present = (self.class_shares > 0).float()
             probabilities = align(probabilities, present / present.sum(), self.recent(probabilities))
             similar = self.similarities(weak_vectors).softmax(dim=1)
