@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
 from ssal.learner.mixing import statistics_kept
 from ssal.learner.schedules import short_schedule_decay
 from ssal.learner.targets import RecentMean, align, confident_cross_entropy, half_cosine_ramp
+from ssal.learner.unlabelled import UnlabelledLearner
 from ssal.registry import learner
 from ssal.streams import generator
 
@@ -23,7 +23,7 @@ def relative_threshold(probabilities: Tensor, share: float) -> Tensor:
 
 
 @learner("adamatch")
-class AdaMatch(Learner):
+class AdaMatch(UnlabelledLearner):
     """Aligned guesses above a share of the labelled images' confidence teach strong views (Berthelot et al., 2022).
 
     Labelled logits are drawn, number by number, from between those of a batch with and without unlabelled images, whose
@@ -42,15 +42,13 @@ class AdaMatch(Learner):
         *,
         mu: Annotated[int, Field(gt=0)] = 3,
         threshold_share: Annotated[float, Field(ge=0, le=1)] = 0.9,
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         alignment_batches: Annotated[int, Field(gt=0)] = 128,
         weight_decay: Annotated[float, Field(ge=0)] = 1e-3,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one."""
-        super().__init__(encoder, views, classes, weight_decay=weight_decay, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.threshold_share, self.unlabelled_weight = threshold_share, unlabelled_weight
+        """Take the recipe's options."""
+        super().__init__(encoder, views, classes, mu=mu, weight_decay=weight_decay, **shared)
+        self.threshold_share = threshold_share
         self.labelled_decay = short_schedule_decay(0.999, self.steps)
         self.register_buffer("labelled_mean", torch.full((classes,), 1 / classes))
         self.labelled_mean: Tensor

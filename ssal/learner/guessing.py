@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
 from ssal.learner.targets import Alignment
+from ssal.learner.unlabelled import UnlabelledLearner
 
 
-class GuessingLearner(Learner):
-    """What learners with guessed classes share: how many unlabelled images, their weight, and alignment."""
+class GuessingLearner(UnlabelledLearner):
+    """What learners with guessed classes share: the guesses, and their alignment."""
 
     def __init__(
         self,
@@ -21,15 +20,11 @@ class GuessingLearner(Learner):
         views: Views,
         classes: int,
         *,
-        mu: Annotated[int, Field(gt=0)] = 7,
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         distribution_alignment: bool = False,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one."""
+        """Take the recipe's options."""
         super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.unlabelled_weight = unlabelled_weight
         self.alignment = Alignment(classes) if distribution_alignment else None
 
     def guessed(self, logits: Tensor) -> Tensor:

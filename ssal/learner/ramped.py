@@ -8,12 +8,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
-from ssal.learner.base import Learner
 from ssal.learner.mixing import statistics_kept
 from ssal.learner.targets import linear_ramp
+from ssal.learner.unlabelled import UnlabelledLearner
 
 
-class RampedLearner(Learner):
+class RampedLearner(UnlabelledLearner):
     """BatchNorm normalises labelled and unlabelled images apart; its running statistics are those of labelled ones."""
 
     def __init__(
@@ -23,14 +23,12 @@ class RampedLearner(Learner):
         classes: int,
         *,
         mu: Annotated[int, Field(gt=0)] = 1,
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         warm_up: Annotated[float, Field(ge=0, le=1)] = 0.4,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one; `warm_up` is a share."""
-        super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.unlabelled_weight, self.warm_up = unlabelled_weight, warm_up
+        """Take the recipe's options; `warm_up` is a share of the steps."""
+        super().__init__(encoder, views, classes, mu=mu, **shared)
+        self.warm_up = warm_up
 
     def normalised_rows(self) -> Tensor:
         """Return the labelled rows alone."""

@@ -11,9 +11,9 @@ from torch.nn.functional import normalize, one_hot
 
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
-from ssal.learner.base import Learner
 from ssal.learner.contrasts import add_projection
 from ssal.learner.targets import RecentMean, align, soft_cross_entropy
+from ssal.learner.unlabelled import UnlabelledLearner
 from ssal.registry import learner
 
 
@@ -29,7 +29,7 @@ def aggregate(similarities: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 @learner("simmatch")
-class SimMatch(Learner):
+class SimMatch(UnlabelledLearner):
     """Views agree on classes and on similarities to labelled images, and each corrects the other (Zheng et al., 2022).
 
     The bank keeps one unit vector per labelled image, a running average of its projections, as the paper has it for
@@ -45,23 +45,20 @@ class SimMatch(Learner):
         views: Views,
         classes: int,
         *,
-        mu: Annotated[int, Field(gt=0)] = 7,
         threshold: Annotated[float, Field(ge=0, le=1)] = 0.95,
         temperature: Annotated[float, Field(gt=0)] = 0.1,
         own_share: Annotated[float, Field(ge=0, le=1)] = 0.9,
         bank_decay: Annotated[float, Field(ge=0, lt=1)] = 0.7,
         projection: Annotated[int, Field(gt=0)] = 128,
         alignment_batches: Annotated[int, Field(gt=0)] = 32,
-        unlabelled_weight: Annotated[float, Field(ge=0)] = 1.0,
         similarity_weight: Annotated[float, Field(ge=0)] = 1.0,
         **shared: Any,
     ) -> None:
         """Take the recipe's options; `own_share` of a soft target is the head's, the rest its labelled neighbours'."""
         super().__init__(encoder, views, classes, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
         self.threshold, self.temperature = threshold, temperature
         self.own_share, self.bank_decay, self.projection = own_share, bank_decay, projection
-        self.unlabelled_weight, self.similarity_weight = unlabelled_weight, similarity_weight
+        self.similarity_weight = similarity_weight
         add_projection(self, projection)
         self.recent = RecentMean(classes, alignment_batches)
         self.bank: Tensor

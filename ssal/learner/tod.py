@@ -13,6 +13,7 @@ from torch.nn.functional import mse_loss
 from ssal.data.views import Views
 from ssal.learner.base import Learner
 from ssal.learner.mixing import statistics_kept
+from ssal.learner.unlabelled import UnlabelledLearner
 from ssal.registry import learner
 
 
@@ -25,7 +26,7 @@ def output_discrepancy(scores: Tensor, second: Tensor, teacher: Tensor) -> Tenso
 
 
 @learner("tod")
-class TemporalOutputDiscrepancy(Learner):
+class TemporalOutputDiscrepancy(UnlabelledLearner):
     """A second head ties logits of labelled and unlabelled images to those of averaged weights (Huang et al., 2021).
 
     All three see the same weak view. The averaged weights see it as in training, normalised by each batch's own
@@ -52,13 +53,12 @@ class TemporalOutputDiscrepancy(Learner):
         warm_start: bool = True,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `mu` unlabelled images come with every labelled one.
+        """Take the recipe's options.
 
         The paper's `unlabelled_weight` is 0.02 for CIFAR-10, 0.05 for CIFAR-100, 0.005 for SVHN, 0.1 for Caltech-101.
         """
-        super().__init__(encoder, views, classes, warm_start=warm_start, **shared)
-        self.unlabelled_batch_size = mu * self.batch_size
-        self.unlabelled_weight = unlabelled_weight
+        shared |= {"warm_start": warm_start}
+        super().__init__(encoder, views, classes, mu=mu, unlabelled_weight=unlabelled_weight, **shared)
         second_head = nn.Linear(self.network.head.in_features, classes)
         # Parts of the network, so that they are optimised, averaged, saved and warm-started with it.
         self.network.add_module("second_head", second_head)
