@@ -10,10 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ssal.data.batches import in_order, step_rows
+from ssal.data.batches import step_rows
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.base import Learner
+from ssal.learner.whole_pool import over_pool
 from ssal.registry import learner
 
 
@@ -94,17 +95,11 @@ class CEAL(Learner):
             labels = self.pseudo_labels[picked.to(self.device)].to(images.device)
             yield {**batch, "pseudo_labelled": images, "pseudo_labels": labels}
 
-    @torch.no_grad()
     def _pseudo_label(self, threshold: float) -> None:
         """Keep the class of every pool image that is sure and not labelled."""
         network = self.average if self.swa_from is None else self.network  # SWA's average has no statistics of its own
-        network.eval()
-        found = [
-            sure_classes(network(self.views.plain(images.to(self.device)))[0].softmax(dim=1), threshold)
-            for images in in_order(self.pool)
-        ]
-        network.train()
-        self.pseudo_labels.copy_(torch.cat(found))
+        found = over_pool(self, network, lambda logits, _: sure_classes(logits.softmax(dim=1), threshold))
+        self.pseudo_labels.copy_(found)
         self.pseudo_labels[self.labelled_rows.to(self.device)] = -1
 
     def normalised_rows(self) -> Tensor:

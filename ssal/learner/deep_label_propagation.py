@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ssal.data.batches import in_order
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.learner.base import Learner
@@ -23,6 +22,7 @@ from ssal.learner.propagation import (
     seeds,
     shares,
 )
+from ssal.learner.whole_pool import over_pool
 from ssal.registry import learner
 
 
@@ -106,13 +106,9 @@ class DeepLabelPropagation(Learner):
         losses = cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
         return (weights * losses).mean()
 
-    @torch.no_grad()
     def renew(self) -> None:
         """Spread the labels over the features that the network gives the pool now, deterministic view."""
-        self.network.eval()
-        parts = [self.network(self.views.plain(images.to(self.device)))[1] for images in in_order(self.pool)]
-        self.network.train()
-        features = torch.cat(parts)
+        features = over_pool(self, self.network, lambda _, features: features)
         home = features.device if features.is_cuda else torch.device("cpu")
         found = pseudo_labels(
             features.to(home),
