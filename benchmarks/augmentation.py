@@ -16,7 +16,6 @@ import os
 import platform
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ import PIL
 import torch
 import torchvision
 from lightly.transforms import SimCLRTransform
+from measuring import commit, processor
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -90,11 +90,6 @@ def seconds(batches: Iterator[object]) -> float:
     for _ in batches:
         pass
     return time.perf_counter() - start
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def main() -> None:
@@ -179,9 +174,7 @@ def main() -> None:
         "what": "images per second, median of interleaved rounds; each image gets both of its views, normalised",
         "date": datetime.date.today().isoformat(),
         "command": "python " + " ".join(sys.argv),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
-        ).stdout.strip(),
+        "commit": commit(),
         "machine": {
             "processor": processor(), "cores": threads, "device": device,
             "gpu": torch.cuda.get_device_name() if device == "cuda" else None, "load_before": round(load_before[0], 2),

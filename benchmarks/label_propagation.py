@@ -10,23 +10,18 @@ what the process grew by at its highest. Writes benchmarks/results/label_propaga
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy
 import torch
-from measuring import measured
+from measuring import machine, measured
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor
@@ -154,25 +149,14 @@ def end_to_end(nodes: int) -> dict[str, Any]:
     return row | {"accuracy": middle(ours, 2), "peer_accuracy": middle(theirs, 2)}
 
 
-def machine() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-        "processor": next(line.split(": ")[1] for line in text.splitlines() if line.startswith("model name")),
-        "cores": os.cpu_count(),
-        "threads": {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads()},
-        "load_before": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "versions": {n: version(n) for n in ("torch", "numpy", "scipy", "scikit-learn")} | {"faiss": faiss.__version__},
-        "seeds": f"0 to {REPEATS - 1}, one per repeat",
-    }
+def about() -> dict[str, Any]:
+    packages = ("torch", "numpy", "scipy", "scikit-learn")
+    return machine(*packages) | {"seeds": f"0 to {REPEATS - 1}, one per repeat"}
 
 
 def main() -> None:
     warnings.filterwarnings("ignore")
-    result: dict[str, Any] = {"machine": machine(), "cases": []}
+    result: dict[str, Any] = {"machine": about(), "cases": []}
     lines = [
         "Label propagation, " + ", ".join(f"{key} {value}" for key, value in result["machine"].items()),
         f"\n{FEATURES} features per node, {PER_CLASS} labels per class, {NEIGHBOURS} neighbours, α = {ALPHA}. Medians "

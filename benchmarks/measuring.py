@@ -1,12 +1,20 @@
-"""How long a call takes, and how much memory: for the benchmarks that compare single functions."""
+"""How long a call takes, how much memory, and on which machine: what the benchmarks share."""
 
 from __future__ import annotations
 
+import datetime
 import gc
+import os
+import platform
+import subprocess
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import faiss
+import torch
 
 Found = TypeVar("Found")
 
@@ -25,3 +33,40 @@ def resident(field: str) -> int:
     """Return one line of /proc/self/status in KiB."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    found = [line.partition(":")[2].strip() for line in _cpuinfo().splitlines() if line.startswith("model name")]
+    return found[0] if found else platform.processor() or "unknown"
+
+
+def processor_in_words() -> str:
+    """Return the processor's name and what bears on speed."""
+    return f"{processor()}, {os.cpu_count()} cores" + (", AVX512-BF16" if "avx512_bf16" in _cpuinfo() else "")
+
+
+def _cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def commit() -> str:
+    """Return the commit that is measured; empty outside a repository."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
+
+
+def machine(*packages: str) -> dict[str, Any]:
+    """Return when, of what commit, on what and beside what load figures are measured, with versions of `packages`."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads()},
+        "load_before": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages} | {"faiss": faiss.__version__},
+    }

@@ -9,7 +9,6 @@ writes benchmarks/results/NAME.csv and NAME.md. Runs start in an empty checkpoin
 from __future__ import annotations
 
 import datetime
-import os
 import platform
 import shutil
 import subprocess
@@ -18,18 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from measuring import processor_in_words
+
 from ssal.compare import environment
 from ssal.evaluation.results import budgets_in, lines, percent, read_results
 
 RESULTS = Path(__file__).parent / "results"
-
-
-def processor() -> str:
-    """Return the processor's name and what bears on speed."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    name = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "unknown")
-    return f"{name}, {os.cpu_count()} cores" + (", AVX512-BF16" if "avx512_bf16" in text else "")
 
 
 def main() -> None:
@@ -54,7 +47,7 @@ def main() -> None:
         "",
         f"`ssal compare {' '.join([recipe, *shown])}` — {seconds:.0f} s in all, everything computed anew.",
         "",
-        f"{processor()}, {platform.system()}; {datetime.date.today().isoformat()}; seeds "
+        f"{processor_in_words()}, {platform.system()}; {datetime.date.today().isoformat()}; seeds "
         f"{', '.join(str(seed) for seed in sorted({int(row['seed']) for row in rows}))}; "
         + ", ".join(f"{key} {value}" for key, value in environment().items() if key != "machine"),
         "",

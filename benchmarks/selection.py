@@ -7,22 +7,16 @@ the images chosen are compared. Writes benchmarks/results/selection.json and .md
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 import statistics
-import subprocess
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy
 import torch
-from measuring import measured
+from measuring import machine, measured
 from skactiveml.classifier import SklearnClassifier
 from skactiveml.pool import Badge, CoreSet, TypiClust
 from sklearn.linear_model import LogisticRegression
@@ -110,19 +104,9 @@ def middle(runs: list[tuple[float, float, list[int]]], column: int) -> float:
     return round(statistics.median(run[column] for run in runs), 4)
 
 
-def machine() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-        "processor": next(line.split(": ")[1] for line in text.splitlines() if line.startswith("model name")),
-        "cores": os.cpu_count(),
-        "threads": {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads()},
-        "load_before": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "versions": {n: version(n) for n in ("torch", "numpy", "scikit-learn", "scikit-activeml")}
-        | {"faiss": faiss.__version__},
+def about() -> dict[str, Any]:
+    packages = ("torch", "numpy", "scikit-learn", "scikit-activeml")
+    return machine(*packages) | {
         "seeds": "0 to repeats - 1, one per repeat",
         "features": f"{FEATURES} per image, standard normal; {LABELLED} labelled images beside the pool",
     }
@@ -130,7 +114,7 @@ def machine() -> dict[str, Any]:
 
 def main() -> None:
     warnings.filterwarnings("ignore")
-    result: dict[str, Any] = {"machine": machine(), "cases": []}
+    result: dict[str, Any] = {"machine": about(), "cases": []}
     run("coreset", 500, 10, 10, 1, 1)  # load every library once before anything is timed
     lines = [
         "Choosing, " + ", ".join(f"{key} {value}" for key, value in result["machine"].items() if key != "features"),
