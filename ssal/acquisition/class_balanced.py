@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssal.acquisition.ordering import in_turn
+from ssal.acquisition.ordering import rows_in_turn
 from ssal.method import Child
 from ssal.registry import selects
 
@@ -31,4 +31,4 @@ def class_balanced(
     best = values.argsort(descending=True, stable=True)
     queues = {number: best[predicted[best] == number].tolist() for number in predicted.unique().tolist()}
     turns = sorted(queues, key=lambda number: (int(counts[number]), -float(values[queues[number][0]])))
-    return torch.tensor(in_turn([queues[number] for number in turns], budget))
+    return torch.tensor(rows_in_turn([queues[number] for number in turns], budget))

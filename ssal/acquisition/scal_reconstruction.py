@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssal.acquisition.turns import in_turns
+from ssal.acquisition.ordering import scores_in_turn
 from ssal.registry import scores
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -60,4 +60,4 @@ def scal_reconstruction(
         known, rows = labelled_features[labels == number], predicted == number
         if len(known):
             errors[rows] = reconstruction_error(features[rows], *principal_axes(known, variance))
-    return in_turns(errors, predicted)
+    return scores_in_turn(errors, predicted)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ssal.acquisition.turns import in_turns
+from ssal.acquisition.ordering import scores_in_turn
 from ssal.neighbours import full_precision
 from ssal.registry import scores
 
@@ -41,4 +41,4 @@ def scal_similarity(probabilities: Tensor, features: Tensor, labelled_features: 
     inside a turn.
     """
     predicted = probabilities.argmax(dim=1)
-    return in_turns(-class_similarity(features, predicted, labelled_features, labels), predicted)
+    return scores_in_turn(-class_similarity(features, predicted, labelled_features, labels), predicted)

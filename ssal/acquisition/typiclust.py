@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ssal.acquisition.clusters import cluster
-from ssal.acquisition.ordering import in_turn
+from ssal.acquisition.ordering import rows_in_turn
 from ssal.neighbours import nearest_others
 from ssal.registry import selects
 
@@ -63,5 +63,5 @@ def typiclust(
                 best = typicality(points[members], neighbours).argsort(descending=True, stable=True).cpu()
                 rows = members[best] - labelled
                 queues.append(rows[rows >= 0].tolist())
-        chosen += in_turn(queues, budget - len(chosen))
+        chosen += rows_in_turn(queues, budget - len(chosen))
     return torch.tensor(chosen)

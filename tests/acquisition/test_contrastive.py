@@ -14,7 +14,6 @@ from ssal.acquisition.cal import cal, mean_divergence
 from ssal.acquisition.contrast_loss import contrast_loss
 from ssal.acquisition.scal_reconstruction import principal_axes, reconstruction_error, scal_reconstruction
 from ssal.acquisition.scal_similarity import class_similarity, scal_similarity
-from ssal.acquisition.turns import in_turns
 
 LABELLED, LABELS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]), torch.tensor([0, 1, 1])
 POOL, PREDICTED = torch.tensor([[0.8, 0.6], [0.6, -0.8], [0.0, 1.0]]), torch.tensor([1, 0, 1])
@@ -30,19 +29,6 @@ def sure(predicted: Tensor, classes: int = 3) -> Tensor:
 
 def best_first(scores: Tensor) -> list[int]:
     return scores.argsort(descending=True, stable=True).tolist()
-
-
-def test_turns_take_the_largest_of_every_group() -> None:
-    values = torch.tensor([9.0, 8, 7, 3, 1, 5, 5])
-    groups = torch.tensor([4, 4, 4, 0, 0, 2, 2])
-    scores = in_turns(values, groups)
-    assert best_first(scores)[:1] == [0] and best_first(scores)[3:6][0] in (1, 5, 6)
-    assert set(best_first(scores)[:3]) in ({0, 3, 5}, {0, 3, 6}) and best_first(scores)[6] == 2
-    assert best_first(scores)[3] == 1, "inside a turn the larger value comes first"
-    assert ((scores >= 0) & (scores < 1)).all()
-    assert in_turns(torch.ones(4), torch.tensor([0, 1, 2, 3])).unique().numel() == 1, "equal ones stay equal"
-    assert best_first(in_turns(torch.tensor([2.0, torch.inf]), torch.tensor([0, 1]))) == [1, 0]
-    assert in_turns(torch.ones(1), torch.tensor([3])).isfinite().all()
 
 
 def test_similarity_worked_numbers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 import pytest
 import torch
-from scipy.stats import chisquare, rankdata
+from scipy.stats import chisquare
 from skactiveml.classifier import SklearnClassifier
 from skactiveml.pool import Badge, CoreSet, uncertainty_scores
 from skactiveml.pool._typi_clust import _typicality
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ssal.acquisition.badge import badge
-from ssal.acquisition.blend import blend, ranks
+from ssal.acquisition.blend import blend
 from ssal.acquisition.clusters import cluster
 from ssal.acquisition.coreset import coreset
 from ssal.acquisition.featdist import featdist
@@ -252,12 +252,6 @@ def test_typiclust_goes_round_when_clusters_are_capped() -> None:
     points = directions(40, 30, 20)
     chosen = typiclust(points, points[:0], budget=7, generator=stream(1), max_clusters=3)
     assert torch.bucketize(chosen, torch.tensor([39, 69, 89])).tolist() == [0, 1, 2, 0, 1, 2, 0]
-
-
-def test_ranks_agree_with_scipy() -> None:
-    values = torch.tensor([3.0, 1, 2, 2, 5, 2, 1])
-    torch.testing.assert_close(ranks(values), torch.from_numpy((rankdata(values) - 1) / 6))
-    assert ranks(torch.ones(1)).tolist() == [0]
 
 
 def test_blend_weighs_ranks_not_scores() -> None:

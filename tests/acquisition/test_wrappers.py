@@ -18,7 +18,6 @@ from ssal.acquisition.class_balanced import class_balanced
 from ssal.acquisition.diverse import diverse
 from ssal.acquisition.geometry import farthest_first
 from ssal.acquisition.kmeans import kmeans
-from ssal.acquisition.ordering import in_turn
 from ssal.acquisition.stochastic import log_odds, stochastic
 from ssal.errors import BadInput
 
@@ -139,12 +138,6 @@ def test_no_class_is_more_than_one_image_ahead_of_another_that_has_any_left() ->
         rows = class_balanced(given, certain(predicted.tolist(), 5), torch.tensor([0, 0, 3]), budget=budget)
         counts = predicted[rows].bincount(minlength=5)
         assert counts.max() - counts.min() <= 1 and len(set(rows.tolist())) == budget
-
-
-def test_queues_of_any_length_take_turns() -> None:
-    assert in_turn([[1, 2, 3], [], [4]], 9) == [1, 4, 2, 3]
-    assert in_turn([[1, 2, 3], [], [4]], 3) == [1, 4, 2]
-    assert in_turn([], 3) == in_turn([[]], 3) == in_turn([[1]], 0) == []
 
 
 # -------------------------------------------------------------------------------------------------------- diverse
