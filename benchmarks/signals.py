@@ -236,8 +236,8 @@ def table(results: Path = HERE / "results") -> None:
     for pictures, learner in dict.fromkeys((row["pictures"], row["learner"]) for row in found):
         own = [row for row in found if (row["pictures"], row["learner"]) == (pictures, learner)]
         pools, lacking = sorted({int(row["pool"]) for row in own}), dict[str, str]()
-        page += ["", f"## {learner}, {pictures}", "", "| strategy | forwards | "]
-        page[-1] += "".join(f"{pool:,}: signals, s | choosing, s | MiB | " for pool in pools)
+        page += ["", f"## {learner}, {pictures}", "", "| strategy | forwards |"]
+        page[-1] += "".join(f" {pool:,}: signals, s | choosing, s | MiB |" for pool in pools)
         page.append("|---" * (2 + 3 * len(pools)) + "|")
         for name, on in sorted({(row["strategy"], row["on"]) for row in own}):
             here = {int(row["pool"]): row for row in own if (row["strategy"], row["on"]) == (name, on)}
