@@ -19,12 +19,13 @@ def class_balanced(
     budget: int,
     scored_by: Child = "margin",
 ) -> Tensor:
-    """Ask for the best image of each predicted class in turn, by the scores of `scored_by` (Bengar et al., 2022).
+    """Ask for the best image of each predicted class in turn, by the scores of `scored_by`.
 
     Classes with the fewest labels go first; of equal ones, the one whose best image scores highest. A class that no
     image is predicted to be of has no turn.
-    Differs from the paper: predicted classes take turns, where it solves an integer programme that trades scores
-    against the expected number of labels per class.
+    This is ssal's own rule. The class-balanced active learning of Bengar et al., 2022, is another one: an integer
+    programme over the whole batch that adds to the scores, with a weight, how far the expected number of labels per
+    class is from an equal one.
     """
     values, predicted = child_scores[scored_by], probabilities.argmax(1).cpu()
     counts = torch.bincount(labels.cpu(), minlength=probabilities.shape[1])

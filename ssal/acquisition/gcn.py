@@ -21,6 +21,6 @@ def uncertain_gcn(graph_confidence: Tensor, *, margin: Annotated[float, Field(ge
 def core_gcn(graph_features: Tensor, labelled_graph_features: Tensor, *, budget: int) -> Tensor:
     """Cover the pool with greedy k-centre on hidden features of the graph network (Caramalau et al., 2021).
 
-    This is the paper; the authors' code, in its last version, covers the features that go into the network.
+    This is the paper, and the authors' code since April 2021; before, it covered the features that go into the network.
     """
     return farthest_first(graph_features, labelled_graph_features, budget)

@@ -51,8 +51,9 @@ def scal_reconstruction(
     The components are those of the class's labelled images that keep `variance` of their variance; the error is the
     squared distance from them. A class with one or two labelled images has its mean alone. Predicted classes take
     turns, each with its largest error left; inside a turn the largest comes first, and a class without a labelled
-    image leads it.
-    Differs from the authors' product code: there a class without a labelled image has no error and is asked for last.
+    image leads it. It was published, as fre, with the learner `supervised_contrastive`.
+    `variance`, the turns and the square are those of a product of the authors' company, where a class without a
+    labelled image has no error and is asked for last; that it leads, and the mean of one or two, are ssal's own.
     """
     predicted = probabilities.argmax(dim=1)
     errors = torch.full((len(features),), torch.inf, dtype=torch.float64, device=features.device)

@@ -34,11 +34,10 @@ def class_similarity(
 def scal_similarity(probabilities: Tensor, features: Tensor, labelled_features: Tensor, labels: Tensor) -> Tensor:
     """Ask for the least similar to all labelled images of the predicted class, class by class (Krishnan et al., 2021).
 
-    Similarity is the cosine of features; the learner it was published with is `supervised_contrastive`. Predicted
-    classes take turns, each with its least similar image left; inside a turn the least similar comes first, and a
-    class without a labelled image leads it.
-    Differs from the paper: it leaves open what becomes of classes without a labelled image, and who comes first
-    inside a turn.
+    Similarity is the cosine of features; it was published, as featuresim, with the learner `supervised_contrastive`.
+    Predicted classes take turns, each with its least similar image left; inside a turn the least similar comes first,
+    and a class without a labelled image leads it.
+    How turns are ordered, and what becomes of classes without a labelled image, is ssal's own.
     """
     predicted = probabilities.argmax(dim=1)
     return scores_in_turn(-class_similarity(features, predicted, labelled_features, labels), predicted)

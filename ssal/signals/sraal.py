@@ -107,7 +107,8 @@ def sraal(
     the authors' code divides by the unbiased one, the paper's least variance is one of a population.
     Differs from the paper: the learner gives the uncertainty in place of a network of its own; 1000 steps of 64 + 64
     images in place of 20,000 of 250 + 250, and `width` 32 in place of 128; labels go with their images in every step;
-    both sets share BatchNorm's statistics; networks step at once; images are scored without random views.
+    both sets share BatchNorm's statistics; networks step at once; images are scored without random views; the first
+    labels are first_round's, not those of the paper's own rule.
     Raises BadInput where no image is labelled or none is not, and Diverged where a loss is not finite.
     """
     seen, classes = encoded_set(on, "sraal", encoder, images, pool), probabilities.shape[1]

@@ -82,7 +82,8 @@ def waal(
     The mean over labelled images counts as much less as there are fewer of them.
     Differs from the paper: the critic is fitted after the learner, whose features stay as they are, while the authors
     train the features against it; the gradient penalty is added to the critic's loss, while the authors' code
-    subtracts it; Adam for a number of steps in place of SGD for 80 epochs; features are standardised.
+    subtracts it; two hidden layers of `hidden` in place of one of 50; Adam for a number of steps in place of SGD for
+    80 epochs; features are standardised.
     Raises BadInput where no image is labelled or none is not, and Diverged where a loss is not finite.
     """
     with torch.random.fork_rng(devices=[]):
