@@ -126,6 +126,7 @@ def test_acquisition_holds_no_model_and_no_data() -> None:
             "csv",
             "io",
             "hashlib",
+            "logging",
             "typing",
             "collections",
             "dataclasses",

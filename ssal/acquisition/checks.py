@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +12,16 @@ from torch import Tensor
 from ssal.errors import BadInput, listing
 from ssal.registry import Method
 from ssal.signals.vocabulary import VOCABULARY
+
+log = logging.getLogger("ssal")
+
+
+def question(strategy: Method, ids: Sequence[str], query_size: int) -> None:
+    """Raise BadInput where there is nothing to ask for."""
+    if not ids:
+        raise BadInput(f"{strategy.name}: there is no image to ask for, as all of them have a label")
+    if query_size < 1 or len(set(ids)) < len(ids):
+        raise BadInput(f"choose: expected distinct ids and a query size from 1, got {len(ids)} ids and {query_size}")
 
 
 def signal(name: str, tensor: Tensor, order: list[int], ids: Sequence[str]) -> Tensor:
@@ -29,6 +41,26 @@ def signal(name: str, tensor: Tensor, order: list[int], ids: Sequence[str]) -> T
             which = f", first {listing(ids[row] for row in bad)}" if of_pool else ""
             raise BadInput(f"signal {name}: {len(bad)} of {len(tensor)} rows are not finite{which}")
     return tensor
+
+
+def alike(values: Tensor) -> bool:
+    """Say whether rows differ by no more than the rounding of float32."""
+    first = values[:1]
+    # Nearly always the last row already tells, and the others need not be read.
+    return all(torch.allclose(rows, first.expand_as(rows), rtol=1e-5, atol=1e-7) for rows in (values[-1:], values))
+
+
+def told_apart(strategy: Method, answer: Any, signals: dict[str, Tensor], count: int, budget: int) -> None:
+    """Warn where a strategy's scores, or all signals that it looks at, are the same for all images of the pool.
+
+    A strategy that looks at nothing, and a choice that leaves nothing out, need no warning.
+    """
+    if not signals or budget >= count:
+        return
+    of_pool = [rows for name, rows in signals.items() if VOCABULARY[name].shape.startswith("N")]
+    scored = strategy.returns == "scores" and isinstance(answer, Tensor) and answer.is_floating_point()
+    if all(map(alike, of_pool)) or (scored and len(answer) == count and alike(answer)):
+        log.warning("%s: nothing tells the %d images apart, so the choice is a random draw", strategy.name, count)
 
 
 def scores(strategy: Method, values: Tensor, ids: Sequence[str]) -> Tensor:

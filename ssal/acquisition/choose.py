@@ -50,10 +50,9 @@ def choose(
     The rows reach the strategy in an order that follows from the generator and the ids alone. Equal scores, and rows
     that a strategy would take in order, thus never follow the order of folders, which is the order of classes.
     Writes `folder`/chosen.csv. Raises BadInput for a missing signal and for signals, scores or rows that are not
-    finite, not as many as expected or not distinct.
+    finite, not as many as expected or not distinct. Warns where nothing tells images apart, so that the draw decides.
     """
-    if not ids or query_size < 1 or len(set(ids)) < len(ids):
-        raise BadInput(f"choose: expected distinct ids and a query size from 1, got {len(ids)} ids and {query_size}")
+    checks.question(strategy, ids, query_size)
     if absent := missing(strategy, table, options):
         raise BadInput(f"{strategy.name}: needs {listing(absent)}, which this round does not have")
     seed = int(torch.randint(2**62, (1,), generator=generator))
@@ -68,6 +67,7 @@ def choose(
             for name, child in _children(strategy, options).items()
         }
     answer = _call(strategy, signals, given, seed, options)
+    checks.told_apart(strategy, answer, {name: signals[name] for name in needs}, len(ids), budget)
     values: list[float | None]
     if strategy.returns == "scores":
         sorted_scores, best = checks.scores(strategy, answer, shuffled).sort(descending=True, stable=True)

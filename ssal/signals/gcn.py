@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, logsigmoid, normalize
 
 from ssal import loop
-from ssal.errors import BadInput
 from ssal.learner.propagation import Graph, neighbour_graph
 from ssal.registry import signal
+from ssal.signals.membership import fit, parted
 from ssal.streams import generator
 
 HIDDEN = 128
@@ -118,18 +118,13 @@ def gcn(
     """Give a graph network's confidence that an image has a label, and its hidden features (Caramalau et al., 2021).
 
     Nodes are the learner's features (N,D) at unit length, the encoder's where the learner is a frozen one; edges weigh
-    cosine similarities. Raises BadInput where all images have labels, or none has.
+    cosine similarities. Raises BadInput where all images have labels, or none has, and
+    Diverged where a loss is not finite.
     Differs from the paper: all images are nodes, not a draw of 10,000; each is joined with its most similar
     `neighbours` and those that it is one of (twice where both hold) instead of with all; negative similarities are no
     edges; the middle layer, which the authors' code defines but never runs, is left out.
     """
-    unlabelled = torch.ones(len(features), dtype=torch.bool)
-    unlabelled[labelled_rows] = False
-    if not unlabelled.any() or not len(labelled_rows):
-        raise BadInput(
-            f"signal gcn: expected images with and without labels to tell apart, got {len(labelled_rows)} of "
-            f"{len(features)} with one; ask by another strategy in such a round, such as random"
-        )
+    whole = parted(len(features), labelled_rows, str(names[-1]))
     points = normalize(features.float())
     network = GraphNetwork(
         points,
@@ -142,7 +137,5 @@ def gcn(
     )
     # Small networks gain nothing from bfloat16 or compilation, and sparse products know neither.
     plain = {**trainer, "precision": "32-true", "compile": False}
-    whole = {"labelled": labelled_rows, "unlabelled": unlabelled.nonzero()[:, 0]}
-
-    loop.fit(network, steps, lambda rest: (whole for _ in rest), folder, names, plain)
+    fit(network, steps, lambda rest: (whole for _ in rest), folder, names, plain)
     return loop.predict(network, [torch.arange(len(features))], plain)

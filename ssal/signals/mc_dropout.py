@@ -42,6 +42,8 @@ def mc_dropout(
     Differs from the paper: dropout stands before the last layer alone.
     """
     share = learner.average.dropout.p
+    if learner.frozen:
+        raise BadInput("mc_probabilities: expected a learner with dropout, got one of an encoder's features, without")
     if not share:
         raise BadInput("mc_probabilities: expected a learner with dropout, got dropout 0; type learner.dropout=0.5")
     head = learner.average.head

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,27 +50,47 @@ def encoded_set(on: On, source: str, encoder: Encoder, images: Images, pool: Ima
     return set_of(encoder.features(images)["pool"], pool)
 
 
-def both_sets(
-    seen: ImageSet, labelled_rows: Tensor, steps: range, size: int, names: tuple[int | str, ...]
-) -> Iterator[dict[str, Tensor]]:
-    """Yield one batch per step: `images` and their `rows`, `size` labelled ones and then as many unlabelled ones.
+def parted(count: int, labelled_rows: Tensor, source: str) -> dict[str, Tensor]:
+    """Return the rows of `count` images that are `labelled` and those that are `unlabelled`.
 
-    Raises BadInput where one of the sets is empty.
+    Raises BadInput where there is none of either.
     """
-    unlabelled = torch.ones(len(seen), dtype=torch.bool)
+    unlabelled = torch.ones(count, dtype=torch.bool)
     unlabelled[labelled_rows] = False
     parts = {"labelled": labelled_rows, "unlabelled": unlabelled.nonzero()[:, 0]}
     for name, rows in parts.items():
         if not len(rows):
             raise BadInput(
-                f"signals.{names[-1]}: tells labelled from unlabelled images, but none of {len(seen)} is {name}; "
+                f"signals.{source}: tells labelled from unlabelled images, but none of {count} is {name}; "
                 + ("type acquisition.first_round=random" if name == "labelled" else "there is nothing left to ask for")
             )
+    return parts
+
+
+def both_sets(
+    seen: ImageSet, parts: dict[str, Tensor], steps: range, size: int, names: tuple[int | str, ...]
+) -> Iterator[dict[str, Tensor]]:
+    """Yield one batch per step: `images` and their `rows`, `size` labelled ones and then as many unlabelled ones."""
     rows_of = [
         torch.cat([batches.step_rows(rows, size, step, *names, name) for name, rows in parts.items()]) for step in steps
     ]
     for rows, images in zip(rows_of, seen.stream(rows_of), strict=True):
         yield {"rows": rows, "images": images}
+
+
+def fit(
+    module: pl.LightningModule,
+    steps: int,
+    batches: Callable[[range], Iterable[Any]],
+    folder: Path,
+    names: tuple[int | str, ...],
+    trainer: dict[str, Any],
+) -> None:
+    """Fit a source's module; where it diverges, say which source it is."""
+    try:
+        loop.fit(module, steps, batches, folder, names, trainer)
+    except Diverged as error:
+        raise Diverged(f"signals.{names[-1]}: {error}") from error
 
 
 def fitted_scores(
@@ -88,10 +108,6 @@ def fitted_scores(
 
     Raises BadInput where there is nothing to tell apart, and Diverged where a loss or a weight is not finite.
     """
-    try:
-        loop.fit(
-            module, steps, lambda leg: both_sets(seen, labelled_rows, leg, batch_size, names), folder, names, trainer
-        )
-    except Diverged as error:
-        raise Diverged(f"signals.{names[-1]}: {error}") from error
+    parts = parted(len(seen), labelled_rows, str(names[-1]))
+    fit(module, steps, lambda leg: both_sets(seen, parts, leg, batch_size, names), folder, names, trainer)
     return loop.predict(module, batches.numbered(seen), trainer)["scores"]

@@ -142,7 +142,12 @@ def test_rows_that_cannot_be_asked_for_raise(answer, message: str) -> None:
         ask(filed(selects, lambda probabilities: torch.tensor(answer)))
 
 
-@pytest.mark.parametrize("ids, size", [([], 2), (["1f"] * 5, 2), (IDS, 0)])
+def test_where_all_have_labels_there_is_no_image_to_ask_for() -> None:
+    with pytest.raises(BadInput, match="margin: there is no image to ask for, as all of them have a label"):
+        ask(registry.find("strategy", "margin"), 2, ids=[])
+
+
+@pytest.mark.parametrize("ids, size", [(["1f"] * 5, 2), (IDS, 0)])
 def test_a_pool_that_cannot_be_asked_raises(ids: list[str], size: int) -> None:
     with pytest.raises(BadInput, match="choose: expected distinct ids and a query size from 1"):
         ask(registry.find("strategy", "margin"), size, ids=ids)
@@ -165,3 +170,23 @@ def test_a_strategy_is_one_file_of_ones_own(tmp_path: Path) -> None:
     mine = registry.find("strategy", "my_rules.py:my_rule", tmp_path)
     assert [c.id for c in ask(mine, 2)] == ["5b", "1f"]
     assert [c.id for c in ask(mine, 2, which=1)] == ["2e", "4c"]
+
+
+@pytest.mark.parametrize("size, warned", [(2, True), (5, False)])
+def test_a_draw_that_decides_is_not_silent(size: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Where scores, or all that a strategy looks at, are the same for all images; not where all images are taken."""
+    told = "nothing tells the 5 images apart, so the choice is a random draw"
+    flat = {"probabilities": PROBABILITIES, "features": torch.ones(5, 3), "labelled_features": torch.zeros(1, 3)}
+    given: dict[str, Any] = {"classes": 2, "options": {}, "folder": None}
+    for name in ("featdist", "coreset", "stochastic", "margin", "random"):
+        caplog.clear()
+        if name in ("stochastic", "margin"):
+            flat["probabilities"] = PROBABILITIES[:1].expand(5, 2)
+        choose(registry.find("strategy", name), flat, IDS, size, torch.Generator(), **given)
+        assert (f"{name}: {told}" in caplog.text) == (warned and name != "random")
+    caplog.clear()
+    ask(filed(scores, lambda probabilities: torch.full((5,), 3.0)), size)
+    assert (f"mine: {told}" in caplog.text) == warned
+    caplog.clear()
+    ask(registry.find("strategy", "margin"), size)
+    assert told not in caplog.text

@@ -194,15 +194,15 @@ def test_degenerate_features_stay_finite(features: Tensor, tmp_path: Path) -> No
     assert ((found["graph_confidence"] >= 0) & (found["graph_confidence"] <= 1)).all()
 
 
-@pytest.mark.parametrize(("labelled", "count"), [([], 0), (list(range(8)), 8)])
-def test_two_kinds_of_images_are_needed(labelled: list[int], count: int, tmp_path: Path) -> None:
-    told = f"signal gcn: expected images with and without labels to tell apart, got {count} of 8 with one; ask by"
+@pytest.mark.parametrize(("labelled", "lacking"), [([], "labelled"), (list(range(8)), "unlabelled")])
+def test_two_kinds_of_images_are_needed(labelled: list[int], lacking: str, tmp_path: Path) -> None:
+    told = f"signals.gcn: tells labelled from unlabelled images, but none of 8 is {lacking}"
     with pytest.raises(BadInput, match=told):
         fitted(tmp_path, normal(8, 3), labelled)
 
 
 def test_a_network_that_diverges_says_so(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match="not finite"):
+    with pytest.raises(Diverged, match="signals.gcn: .* not finite"):
         fitted(tmp_path, normal(20, 4), [0, 1], learning_rate=1e30)
 
 

@@ -7,7 +7,10 @@ import torch
 from small_learner import halves, supervised
 from torch import nn
 
+from ssal import registry
 from ssal.acquisition.disagreement import bald
+from ssal.backbones import Identity
+from ssal.data.views import Views
 from ssal.errors import BadInput
 from ssal.learner.base import Learner
 from ssal.signals.mc_dropout import dropout_masks, masked_probabilities, mc_dropout
@@ -60,3 +63,6 @@ def test_the_head_runs_as_often_as_there_are_masks_and_the_encoder_never() -> No
 def test_without_dropout_nothing_would_differ() -> None:
     with pytest.raises(BadInput, match=r"expected a learner with dropout, got dropout 0; type learner.dropout=0.5"):
         mc_dropout(dropping(0.0), torch.randn(2, 16), names=(0, "t"))
+    frozen = registry.find("learner", "linear_probe").call(Identity(4), Views((), (), flip=False), 2)
+    with pytest.raises(BadInput, match=r"expected a learner with dropout, got one of an encoder's features, without"):
+        mc_dropout(frozen, torch.randn(2, 4), names=(0, "t"))
