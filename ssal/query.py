@@ -17,7 +17,7 @@ from ssal import registry
 from ssal.acquisition.choose import Choice, choose
 from ssal.artefacts import fingerprint, locked, read_json, write_json, write_text
 from ssal.cells import cells_named
-from ssal.errors import BadInput
+from ssal.errors import BadInput, Diverged
 from ssal.evaluation import picks
 from ssal.recipe import Arm, Recipe
 from ssal.recipe.coherence import OF_ENCODER, behind, without_maps
@@ -136,7 +136,7 @@ def _hindrance(wanted: Wanted, stand: Standing) -> str:
     return ""
 
 
-def _line(error: BadInput) -> str:
+def _line(error: BadInput | Diverged) -> str:
     return " ".join(str(error).split())
 
 
@@ -153,7 +153,11 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
         for table in folder.glob("table_*"):
             table.unlink()  # nobody knows any more what it lacks, and why
         drawn, options = (*names, "signals"), stand.cell.arm.signals
-        asked.watch.seconds |= accompany(stand.learner, registry.sources_of(needs), options, drawn, folder)
+        for name, source in registry.sources_of(needs).items():
+            try:
+                asked.watch.seconds |= accompany(stand.learner, {name: source}, options, drawn, folder)
+            except (BadInput, Diverged) as error:
+                asked.watch.refused[name] = _line(error)
         asked.table = collect(
             sorted({"probabilities", *needs}), stand.learner, stand.encoder, images, stand.ledger, folder,
             stand.previous, names=drawn, options=options, watch=asked.watch,

@@ -84,7 +84,6 @@ def make(root: Path, **sections: Any) -> Run:
     base = {
         "data": data,
         "learner": small("learner", "supervised"),
-        "signals": small_signals(),
         "backbone": {"name": "wrn_10_1", "weights": str(root / "ready.safetensors")},
         "acquisition": {"strategy": "badge", "first_size": 8, "query_size": 4, "budget": 16},
         "signals": small_signals(),
@@ -375,15 +374,6 @@ def test_what_the_run_itself_lacks_is_said_in_a_line(made: Run, tmp_path: Path) 
     assert all("nothing gives one: pretext.method is none" in found["not_runnable"][name] for name in lacking)
     with pytest.raises(BadInput, match="none of these strategies can run here\n  typiclust: it needs an encoder"):
         plain.query("typiclust")
-
-
-def test_a_learner_with_a_companion_head_is_found_and_serves_what_reads_it(tmp_path: Path) -> None:
-    head = {"loss_prediction": {"weight": 0.5}}
-    acquisition = {"strategy": "loss_prediction", "first_size": 8, "query_size": 4, "budget": 12}
-    run = make(tmp_path, signals=head, acquisition=acquisition)
-    found = run.query("loss_prediction,margin", number=1)
-    bought = [line.split(",")[0] for line in (run.cell / "round_1/chosen.csv").read_text().splitlines()[1:]]
-    assert run.picked()["loss_prediction"] == bought and found["not_runnable"] == {}
 
 
 def test_a_project_has_no_oracle(tmp_path: Path) -> None:

@@ -232,8 +232,6 @@ class Learner(pl.LightningModule):
         Raises BadInput where this learner was trained without it.
         """
         companions = self.average.companions
-        if self.frozen:
-            raise BadInput(f"{companion}: expected a learner with feature maps, got one of an encoder's features")
         if companions is None or companion not in companions.heads:
             raise BadInput(
                 f"{companion}: this learner was trained without it; type signals.{companion}={{}} in the recipe that "

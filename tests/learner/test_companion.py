@@ -198,8 +198,6 @@ def test_without_maps_it_says_so() -> None:
         accompanied("mixmatch", images)
     with pytest.raises(BadInput, match=r"trained without it; type signals.loss_prediction=\{\}"):
         make("supervised", images, small("supervised", 4)).says("loss_prediction", images.fetch(ROWS))
-    with pytest.raises(BadInput, match="expected a learner with feature maps, got one of an encoder's features"):
-        make("linear_probe", images, {}).says("loss_prediction", torch.rand(6, 4))
     learner = accompanied("supervised", images)
     assert learner.network.companions is not None
     none = pytest.raises(BadInput, match="expected 4 feature maps from one forward, got 0")

@@ -163,6 +163,8 @@ def test_previous_probabilities_are_what_the_last_round_left(begun: Round, tmp_p
     write_tensors(tmp_path / "before.safetensors", {"probabilities": said}, classes=order)
     table = begun.collect(tmp_path, ("previous_probabilities",), previous=tmp_path / "before.safetensors")
     assert torch.equal(table["previous_probabilities"], said[table["rows"]])
+    with pytest.raises(BadInput, match="expected a learner in the round before, but this one has the first"):
+        begun.collect(tmp_path / "first", ("previous_probabilities",))
 
 
 def test_every_signal_of_the_vocabulary_has_a_source() -> None:
