@@ -13,10 +13,8 @@ encoder s modulo 5; a strategy is set beside random of the same seed, which begi
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 import yaml
+from rows import append_row, made_now, read_rows
 
 from ssal import registry
 from ssal.cells import Cell, cells_of
@@ -37,6 +36,7 @@ from ssal.recipe import load
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+TABLE = RESULTS / "acquisition.csv"
 RECIPES = {"digits": "quickstart", "fashion_mnist": "image_folder"}
 """Data set -> the recipe whose data, backbone, encoder and FixMatch schedule are used."""
 ENCODERS = 5
@@ -132,15 +132,6 @@ def draws(setting: Setting, data: str, cell: Cell) -> int:
     return FEW if costly else DRAWS
 
 
-def rows() -> list[dict[str, str]]:
-    """Return the rows so far."""
-    path = RESULTS / "acquisition.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def row_of(setting: Setting, data: str, cell: Cell) -> dict[str, Any]:
     """Return the row of a finished cell."""
     found = results(cell.arm, cell.seed, cell.folder)
@@ -170,10 +161,8 @@ def run(
 ) -> None:
     """Run the cells that have no row yet, seed by seed, so that an interrupted table compares the same seeds."""
     chosen: Setting = "fixmatch" if setting == "fixmatch" else "frozen"
-    done = {(row["setting"], row["data"], row["arm"], row["seed"]) for row in rows()}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    done = {(row["setting"], row["data"], row["arm"], row["seed"]) for row in read_rows(TABLE)}
+    made = made_now()
     for data in ("digits", *(["fashion_mnist"] if fashion else [])):
         arms, refused = runnable(chosen, data, fashion, checkpoints)
         for name, why in refused.items():
@@ -199,13 +188,8 @@ def run(
             if state != "done":
                 print(f"{names[index]}: {state}: {value}", flush=True)
                 continue
-            row = {**row_of(chosen, data, todo[index]), "commit": commit, "date": datetime.date.today().isoformat()}
-            new = not (RESULTS / "acquisition.csv").exists()
-            with (RESULTS / "acquisition.csv").open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
+            row = {**row_of(chosen, data, todo[index]), **made}
+            append_row(TABLE, COLUMNS, row)
             print(f"{count} of {len(todo)}, {passed}: {names[index]}: {row['aubc']:.4f}", flush=True)
 
 
@@ -253,7 +237,7 @@ def table() -> None:
     seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     spent: dict[str, float] = defaultdict(float)
     counts: dict[tuple[str, str], str] = {}
-    for row in rows():
+    for row in read_rows(TABLE):
         setting, data, arm = row["setting"], row["data"], row["arm"]
         columns.setdefault(setting, {}).setdefault(data, {}).setdefault(arm, {})[int(row["seed"])] = float(row["aubc"])
         scored = float(row["score_seconds"]) + float(row["select_seconds"])

@@ -16,7 +16,6 @@ from __future__ import annotations
 import csv
 import datetime
 import os
-import subprocess
 import tempfile
 from collections import defaultdict
 from dataclasses import replace
@@ -26,6 +25,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from rows import append_row, made_now, read_rows
 
 from ssal import registry
 from ssal.cells import images_of
@@ -43,6 +43,7 @@ from ssal.streams import generator
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+TABLE = RESULTS / "learners.csv"
 RECIPES = {"digits": "quickstart", "fashion_mnist": "image_folder"}
 """Data set -> the recipe whose data, backbone, encoder and schedule are used."""
 PER_CLASS = (4, 25)
@@ -149,15 +150,6 @@ def name_of(cell: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(cell[key]) for key in ("data", "per_class", "start", "learner", "encoder", "draw"))
 
 
-def rows() -> list[dict[str, str]]:
-    """Return the rows so far."""
-    path = RESULTS / "learners.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @app.command()
 def run(
     fashion: Annotated[str, typer.Option(help="fashion-mnist-12k.tar; without it only digits")] = "",
@@ -167,13 +159,11 @@ def run(
     most: Annotated[int, typer.Option(help="stop after so many cells")] = 10_000,
 ) -> None:
     """Run the cells that have no row yet; a learner that has changed is done again once its rows are deleted."""
-    done = {name_of(row) for row in rows()}
+    done = {name_of(row) for row in read_rows(TABLE)}
     cells = [cell for data in ("digits", *(["fashion_mnist"] if fashion else [])) for cell in cells_of(data)]
     todo = [cell for cell in cells if name_of(cell) not in done and learner in ("", cell["learner"])][:most]
     told = [{**cell, "fashion": str(Path(fashion).absolute()), "checkpoints": str(checkpoints)} for cell in todo]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    made = made_now()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])  # for the workers
     names = [" ".join(name_of(cell)) for cell in todo]
     began = datetime.datetime.now()
@@ -182,13 +172,8 @@ def run(
         if state != "done":
             print(f"{names[index]}: {state}: {value}", flush=True)
             continue
-        row = {**value, "commit": commit, "date": datetime.date.today().isoformat()}
-        new = not (RESULTS / "learners.csv").exists()
-        with (RESULTS / "learners.csv").open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        row = {**value, **made}
+        append_row(TABLE, COLUMNS, row)
         print(f"{count} of {len(todo)}, {passed}: {names[index]}: {value['accuracy']:.4f}", flush=True)
 
 
@@ -256,7 +241,7 @@ def table() -> None:
     """Write learners.md: accuracy, and the paired difference to supervised from the same encoder on the same labels."""
     scores: dict[tuple[str, int], dict[tuple[str, str], dict[tuple[int, int], float]]] = {}
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in rows():
+    for row in read_rows(TABLE):
         line = (row["learner"], row["start"])
         column = scores.setdefault((row["data"], int(row["per_class"])), {})
         column.setdefault(line, {})[int(row["encoder"]), int(row["draw"])] = float(row["accuracy"])
@@ -296,10 +281,10 @@ def table() -> None:
         took = f"{np.median(seconds[line]):.0f}" if seconds[line] else "—"
         page.append(f"| {line[0]} | {line[1]} | " + " | ".join(cells) + f" | {took} |")
     machine = ", ".join(f"{key} {value}" for key, value in environment().items())
-    hours = sum(float(row["train_seconds"]) for row in rows()) / 3600
+    hours = sum(float(row["train_seconds"]) for row in read_rows(TABLE)) / 3600
     page += [
         "",
-        f"{len(rows())} trainings, {hours:.1f} hours of one core; rows with commit and date in learners.csv.",
+        f"{len(read_rows(TABLE))} trainings, {hours:.1f} hours of one core; rows with commit and date in learners.csv.",
         f"Seconds: median on fashion-mnist. Made on one machine: {machine}.",
         "",
         "## Neighbours of the encoders",

@@ -12,7 +12,6 @@ depends on their shape, not on how good they are.
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
 import os
@@ -29,6 +28,7 @@ import torch
 import typer
 from measuring import measured
 from pictures import CLASSES, images_of
+from rows import append_row, made_now, read_rows
 from torch.nn.modules.module import register_module_forward_hook
 
 from ssal import recipe, registry
@@ -154,14 +154,6 @@ def others(strategy: str) -> dict[str, list[str]]:
     return {name: [one for one in every[name] if one != source.options["on"]] for name, source in having.items()}
 
 
-def rows(results: Path) -> list[dict[str, str]]:
-    """Return the rows so far."""
-    if not (results / "signals.csv").exists():
-        return []
-    with (results / "signals.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @app.command()
 def run(
     fashion: Annotated[str, typer.Option(help="fashion-mnist-12k.tar; without it ten synthetic patterns")] = "",
@@ -174,12 +166,14 @@ def run(
     """Measure the cells that have no row yet, one after the other."""
     pictures, path = ("fashion_mnist", str(Path(fashion).absolute())) if fashion else ("synthetic", "")
     names = [strategy] if strategy else list(registry.methods("strategy"))
-    made = [(name, on) for name in names for on in ("", *dict.fromkeys(sum(others(name).values(), [])))]
-    done, began = {tuple(row[key] for key in KEY) for row in rows(results)}, datetime.datetime.now()
-    cells = [(pictures, str(size), learner, *one) for size in pool for learner in LEARNERS for one in made]
+    variants = [(name, on) for name in names for on in ("", *dict.fromkeys(sum(others(name).values(), [])))]
+    done, began = (
+        {tuple(row[key] for key in KEY) for row in read_rows(results / "signals.csv")},
+        datetime.datetime.now(),
+    )
+    cells = [(pictures, str(size), learner, *one) for size in pool for learner in LEARNERS for one in variants]
     todo, prepared = [key for key in cells if key not in done], set()
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+    made = made_now()
     for number, key in enumerate(todo, start=1):
         facts: dict[str, Any] = {**dict(zip(KEY, key, strict=True)), "pool": int(key[1])}
         row: dict[str, Any] = {"outcome": f"{OVER} {limit:g} min", "threads": torch.get_num_threads()}
@@ -197,11 +191,7 @@ def run(
                 continue
             except subprocess.TimeoutExpired:
                 pass
-        with (results / "signals.csv").open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if not file.tell():
-                writer.writeheader()
-            writer.writerow({**facts, **row, "commit": commit, "date": datetime.date.today().isoformat()})
+        append_row(results / "signals.csv", COLUMNS, {**facts, **row, **made})
         took = f"{row['signal_seconds']} + {row['choose_seconds']} s" if row["outcome"] == DONE else row["outcome"]
         print(f"{number} of {len(todo)}, {datetime.datetime.now() - began}: {' '.join(key)}: {took}", flush=True)
 
@@ -217,7 +207,7 @@ def shown(row: dict[str, str] | None) -> str:
 @app.command()
 def table(results: Path = HERE / "results") -> None:
     """Write signals.md: a table per learner, a line per strategy."""
-    found = rows(results)
+    found = read_rows(results / "signals.csv")
     machine = ", ".join(f"{key} {value}" for key, value in environment().items() if key != "threads")
     facts = {name: ", ".join(sorted({row[name] for row in found})) for name in ("threads", "date", "commit")}
     page = [

@@ -11,14 +11,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ssal import loop
 from ssal.data import batches
-from ssal.errors import Diverged
 from ssal.learner.base import Learner
 from ssal.learner.companion import Companion, Companions
 from ssal.learner.trained import Trained
 from ssal.method import Method
 from ssal.signals.kept import FITTING
+from ssal.signals.membership import fit
 from ssal.streams import stream
 
 STEPS, BATCH_SIZE, LEARNING_RATE = 500, 64, 1e-3
@@ -94,9 +93,6 @@ def _fit(
             learner.pool, steps, learner.labelled_rows, learner.labels, BATCH_SIZE, 0, names
         )
 
-    module = Afterwards(learner, companions, head, names)
-    try:
-        loop.fit(module, STEPS, labelled, folder / f"{FITTING}{name}", names, {**trained.trainer, "compile": False})
-    except Diverged as error:
-        raise Diverged(f"signals.{name}: {error}") from error
+    module, trainer = Afterwards(learner, companions, head, names), {**trained.trainer, "compile": False}
+    fit(module, STEPS, labelled, folder / f"{FITTING}{name}", names, trainer)
     head.requires_grad_(False)
