@@ -10,16 +10,6 @@ from command_line import CommandLine
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-def shared_data(name: str) -> Path:
-    """Return a tar of real images, or skip the test where it is not at hand."""
-    path = SHARED_DATA / name
-    if not path.exists():
-        pytest.skip(f"real images are not at hand: {path}")
-    return path
-
 
 @pytest.fixture
 def command_line(

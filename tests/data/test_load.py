@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shared_data
 from pictures import COLOURS, class_folders, folder_images, pack, parted, picture, save
+from real_images import shared_data
 
 from ssal.data import cache
 from ssal.data.listing import Item

@@ -6,10 +6,10 @@ import tarfile
 import pil_reference
 import pytest
 import torch
-from conftest import shared_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from real_images import shared_data
 from sklearn.datasets import load_digits
 from torch import Tensor
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import shared_data
+from real_images import shared_data
 from rich.console import Console
 from scipy.stats import spearmanr
 from sklearn.metrics import hinge_loss, log_loss
