@@ -50,16 +50,19 @@ def alike(values: Tensor) -> bool:
     return all(torch.allclose(rows, first.expand_as(rows), rtol=1e-5, atol=1e-7) for rows in (values[-1:], values))
 
 
-def told_apart(strategy: Method, answer: Any, signals: dict[str, Tensor], count: int, budget: int) -> None:
+def told_apart(strategy: Method, answer: Any, signals: dict[str, Any], count: int, budget: int) -> None:
     """Warn where a strategy's scores, or all signals that it looks at, are the same for all images of the pool.
 
-    A strategy that looks at nothing, and a choice that leaves nothing out, need no warning.
+    So are those of a wrapper whose children all score alike. A strategy that looks at nothing, and a choice that leaves
+    nothing out, need no warning.
     """
     if not signals or budget >= count:
         return
+    children = list(signals.get("child_scores", {}).values())
     of_pool = [rows for name, rows in signals.items() if VOCABULARY[name].shape.startswith("N")]
     scored = strategy.returns == "scores" and isinstance(answer, Tensor) and answer.is_floating_point()
-    if all(map(alike, of_pool)) or (scored and len(answer) == count and alike(answer)):
+    same = all(map(alike, of_pool)) or (scored and len(answer) == count and alike(answer))
+    if same or (children and all(map(alike, children))):
         log.warning("%s: nothing tells the %d images apart, so the choice is a random draw", strategy.name, count)
 
 

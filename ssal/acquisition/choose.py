@@ -67,7 +67,7 @@ def choose(
             for name, child in _children(strategy, options).items()
         }
     answer = _call(strategy, signals, given, seed, options)
-    checks.told_apart(strategy, answer, {name: signals[name] for name in needs}, len(ids), budget)
+    checks.told_apart(strategy, answer, signals, len(ids), budget)
     values: list[float | None]
     if strategy.returns == "scores":
         sorted_scores, best = checks.scores(strategy, answer, shuffled).sort(descending=True, stable=True)

@@ -32,15 +32,15 @@ def stochastic(
     *,
     generator: torch.Generator,
     scored_by: Child = "entropy",
-    form: Literal["power", "softmax", "softrank"] = "power",
+    form: Literal["softrank", "power", "softmax"] = "softrank",
     coldness: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
 ) -> Tensor:
     """Draw images one after the other by the scores of the strategy `scored_by` (Kirsch et al., 2023).
 
-    Odds are score ^ coldness (`power`), exp(coldness · score) (`softmax`) or rank ^ -coldness (`softrank`, the best has
-    rank 1, equal scores share their mean rank): the colder, the more the best scores are preferred. What is returned is
-    their logarithm plus Gumbel noise: its largest are draws without replacement. Images of odds 0 come last, in random
-    order.
+    Odds are rank ^ -coldness (`softrank`, the best has rank 1, equal scores share their mean rank, so that any scores
+    will do), score ^ coldness (`power`, for scores from 0) or exp(coldness · score) (`softmax`): the colder, the more
+    the best scores are preferred. What is returned is their logarithm plus Gumbel noise: its largest are draws without
+    replacement. Images of odds 0 come last, in random order.
     Raises BadInput for `power` where a score is negative, as those of margin are.
     """
     values = child_scores[scored_by].double()

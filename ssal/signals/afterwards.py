@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from ssal.method import Method
 from ssal.signals.kept import FITTING
 from ssal.signals.membership import fit
 from ssal.streams import stream
+
+log = logging.getLogger("ssal")
 
 STEPS, BATCH_SIZE, LEARNING_RATE = 500, 64, 1e-3
 """Of a head alone: seconds, as no gradient passes the network."""
@@ -61,7 +64,8 @@ def accompany(
     """Fit every head that `sources` read and that the learner was not trained with; return seconds by source.
 
     Such a head has 500 steps of 64 labelled images with Adam, and sees losses of a learner that knows these images by
-    heart. A frozen learner's head sees its features in place of feature maps. Raises BadInput where a network does not
+    heart; of one labelled image alone it learns nothing, and a warning says so. A frozen learner's head sees its
+    features in place of feature maps. Raises BadInput where a network does not
     say where its maps are, and Diverged where a loss is not finite.
     """
     seconds = {}
@@ -83,6 +87,10 @@ def _fit(
     folder: Path,
 ) -> None:
     learner = trained.learner
+    if len(learner.labels) < 2:
+        log.warning(
+            "signals.%s: one labelled image has no other to be ranked with, so what the head says is chance", name
+        )
     learner.average.companions = companions = learner.average.companions or Companions(learner.average)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(*names, "weights"))

@@ -184,6 +184,15 @@ def test_a_draw_that_decides_is_not_silent(size: int, warned: bool, caplog: pyte
             flat["probabilities"] = PROBABILITIES[:1].expand(5, 2)
         choose(registry.find("strategy", name), flat, IDS, size, torch.Generator(), **given)
         assert (f"{name}: {told}" in caplog.text) == (warned and name != "random")
+    sure = {"probabilities": torch.eye(2)[[0, 1, 0, 1, 1]], "features": torch.rand(5, 3), "labels": torch.tensor([0])}
+    sure["labelled_features"] = torch.zeros(1, 3)
+    for name in ("class_balanced", "diverse"):  # all margins are the same, though classes and features are not
+        caplog.clear()
+        choose(registry.find("strategy", name), sure, IDS, size, torch.Generator(), **given)
+        assert (f"{name}: {told}" in caplog.text) == warned
+    caplog.clear()
+    choose(registry.find("strategy", "badge"), sure, IDS, size, torch.Generator(), **given)
+    assert "badge: the learner is wholly sure of every image, so the choice is a random draw" in caplog.text
     caplog.clear()
     ask(filed(scores, lambda probabilities: torch.full((5,), 3.0)), size)
     assert (f"mine: {told}" in caplog.text) == warned

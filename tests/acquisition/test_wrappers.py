@@ -78,7 +78,7 @@ def test_odds_of_nought_come_last_in_random_order() -> None:
     values, generator = torch.tensor([0.0, 1e-300, 0.0, 2.0, -1e-9], dtype=torch.float64), stream()
     tails = []
     for _ in range(600):
-        found = stochastic({"entropy": values}, generator=generator)
+        found = stochastic({"entropy": values}, generator=generator, form="power")
         assert found.isfinite().all()
         order = found.argsort(descending=True).tolist()
         assert set(order[:2]) == {1, 3}, "the smallest odds come before none"
@@ -92,7 +92,7 @@ def test_odds_of_nought_come_last_in_random_order() -> None:
 def test_power_refuses_negative_scores_and_says_what_takes_them() -> None:
     told = "form power expects scores of at least 0, but the lowest of margin is -0.4; type form: softrank"
     with pytest.raises(BadInput, match=told):
-        stochastic({"margin": torch.tensor([-0.4, 0.0])}, generator=stream(), scored_by="margin")
+        stochastic({"margin": torch.tensor([-0.4, 0.0])}, generator=stream(), scored_by="margin", form="power")
     for form in ("softrank", "softmax"):
         found = stochastic({"margin": torch.tensor([-0.4, 0.0])}, generator=stream(), scored_by="margin", form=form)
         assert found.isfinite().all()

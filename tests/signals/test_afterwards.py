@@ -167,3 +167,14 @@ def test_a_network_without_maps_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 def refuse(name: str) -> None:
     raise BadInput("it says nothing")
+
+
+def test_one_labelled_image_teaches_a_head_nothing_and_a_warning_says_so(
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(afterwards, "STEPS", 4)
+    for labels, warned in ((2, False), (1, True)):
+        caplog.clear()
+        _, _, trained = stand(tmp_path / str(labels), images, "linear_probe", labels)
+        accompany(trained, SOURCES, {}, NAMES, tmp_path / str(labels))
+        assert ("signals.loss_prediction: one labelled image has no other" in caplog.text) == warned
