@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,12 @@ def _made_by(arm: Arm, images: Images) -> dict[str, Any]:
         key: source_fingerprint(path) if path.suffix == ".py" else file_fingerprint(path)
         for key, path in arm.files().items()
     }
-    strategies = [registry.find("strategy", name).file for name in arm.strategies()]
+    own = [name for name in arm.strategies() if ".py:" not in name]
     code = {
         "pretext": pretext_sources(arm.pretext_method),
         "learner": learner_sources(arm.learner_method),
-        "signals": [registry.find("signal", name).file for name in arm.signals],
-        "acquisition": [file for file in strategies if file.is_relative_to(Path(__file__).parent)],
+        "signals": _files("signal", arm.signals),
+        "acquisition": _files("strategy", own),
     }
     return {
         "recipe": arm.resolved(),
@@ -109,6 +110,10 @@ def _made_by(arm: Arm, images: Images) -> dict[str, Any]:
         "given_labels": fingerprint(sorted(images.given.items())),
         "test_labels": fingerprint(images.test_labels),
     }
+
+
+def _files(kind: str, names: Iterable[str]) -> set[Path]:
+    return {file for name in names for file in registry.files(kind, name)}
 
 
 def _measured_by(record: dict[str, Any]) -> list[Any]:

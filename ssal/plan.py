@@ -15,6 +15,7 @@ from ssal.learner.base import Learner
 from ssal.pretext.pretrain import encoder_of, steps_of
 from ssal.project import check_images
 from ssal.recipe import Arm, Recipe
+from ssal.signals import afterwards
 
 
 def plan(recipe: Recipe, checkpoints: Path) -> list[str]:
@@ -47,13 +48,16 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     parameters = sum(p.numel() for p in learner.average.parameters())
     frozen = registry.find("learner", arm.learner_method).traits.get("frozen", False)
     sources = registry.sources_of(arm.needs()).items()
-    more = sum(arm.signals[name][option] for name, source in sources if (option := source.traits["forwards"]))
-    scored = (
-        0 if frozen else (len(images.pool) + len(images.test)) * trainings + more * len(images.pool) * (trainings - 1)
-    )
+    sought = [(arm.signals[name], source.traits["forwards"]) for name, source in sources if source.traits["forwards"]]
+    more = sum(given[option] * times for given, (option, times) in sought)
+    once = 0 if frozen else (len(images.pool) + len(images.test)) * trainings
+    scored = once + more * len(images.pool) * (trainings - 1)
     fitted = [
         f"{name} for {arm.signals[name]['steps']:,} steps" for name, source in sources if "folder" in source.given
     ]
+    late = [name for name, source in sources if source.traits["companion"] and name not in arm.companions]
+    fitted += [f"the head of {name} for {afterwards.STEPS} steps" for name in late]
+    fresh = arm.compares_rounds and arm.learner.get("warm_start") is False
     disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(recipe.seeds)
     pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
     steps = steps_of(arm.pretext, len(images.pool)) if arm.pretext else 0
@@ -71,6 +75,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
         f"  {learner_words}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
         f"steps of {per_step or 'all labelled'} forward images each",
         f"  scoring: {scored:,} forward images per seed" + (" (features are read, not computed)" if frozen else ""),
+        *([f"  mind: {arm.strategy} compares learners, and these start afresh; type learner.warm_start=true"] * fresh),
         *(f"  fitted anew in {trainings - 1} rounds of each seed: {', '.join(fitted)}" for _ in fitted[:1]),
         f"  disk: about {disk / 2**20:,.0f} MiB; memory: about {(pixels + parameters * 24) / 2**20:,.0f} MiB beside "
         "the network's activations",

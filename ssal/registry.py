@@ -15,7 +15,7 @@ import pkgutil
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +107,18 @@ def signal(
     *provides: str,
     each: str,
     wants: str | None = None,
-    forwards: str | None = None,
+    forwards: tuple[str, int] | None = None,
     companion: type | None = None,
+    brings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once).
 
     `wants` says which learners it can look at: those that see `images`, or that have `dropout`; None is any.
-    `forwards` names the option that says how often each image is forwarded beside the one pass. `companion` is the
-    class of a head that is trained with the learner, for this source to read.
+    `forwards` is the option that says how often each image is forwarded beside the one pass, and how often for one.
+    `companion` is the class of a head that is trained with the learner, for this source to read. `brings` are options
+    that other sources have on its behalf, by source, where the recipe says nothing else.
     """
-    traits = {"each": each, "wants": wants, "forwards": forwards, "companion": companion}
+    traits = {"each": each, "wants": wants, "forwards": forwards, "companion": companion, "brings": brings or {}}
     return lambda call: _file_under("signal", call, provides=provides, traits=traits)
 
 

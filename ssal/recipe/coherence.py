@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def check_arm(
     layer: Node,
     models: Mapping[str, BaseModel | None],
     strategies: Mapping[str, Strategy | None],
-    signals: Iterable[str],
+    signals: Mapping[str, BaseModel],
     arm: str,
     problems: Problems,
 ) -> None:
@@ -96,8 +96,11 @@ def check_arm(
                 note("acquisition.budget", f"{arm}{what}; {more}")
     if backbone and pretext:
         encoder = pretext["method"] != NO_PRETEXT or bool(backbone["weights"]) or embeddings
+        on_features = [name for name, model in signals.items() if getattr(model, "on", "") == "features"]
+        of_encoder = {signal for name in on_features for signal in registry.find("signal", name).provides}
         for key, strategy in strategies.items():
-            _check_needs(key, strategy.needs if strategy else {}, encoder, pretext["method"], problems, arm)
+            needs = strategy.needs if strategy else {}
+            _check_needs(key, needs, encoder, of_encoder, pretext["method"], problems, arm)
         for name in filter(registry.companion_of, signals):
             if learner and (why := without_maps(learner["method"], backbone["name"])):
                 at = layer.follow(["signals", name])[0]
@@ -140,11 +143,13 @@ def behind(need: str) -> set[str]:
     return {need, *(name for source in registry.sources_of([need]).values() for name in source.needs)}
 
 
-def _check_needs(key: str, needs: dict[str, Node], encoder: bool, pretext: str, problems: Problems, arm: str) -> None:
-    """Note signals that the encoder, its pretext or the round cannot give."""
+def _check_needs(
+    key: str, needs: dict[str, Node], encoder: bool, also: set[str], pretext: str, problems: Problems, arm: str
+) -> None:
+    """Note signals that the encoder, its pretext or the round cannot give; `also` are the encoder's by an option."""
     first = key == "first_round"
     heads = pretext != NO_PRETEXT and pretext in registry.with_trait("pretext", "image_losses")
-    of_encoder = OF_ENCODER | OF_FIRST_ROUND if first else OF_ENCODER
+    of_encoder = OF_ENCODER | also | (OF_FIRST_ROUND if first else set())
     at_first = OF_ENCODER | OF_FIRST_ROUND | (OF_HEADS if heads else set())
     missing: dict[tuple[str, str], tuple[Node, list[str]]] = {}
     for need, node in needs.items():

@@ -204,7 +204,10 @@ def fill_strategy(key: str, section: Node, folder: Path, problems: Problems) -> 
 
 
 def fill_signals(node: Node, strategies: Iterable[Strategy | None], problems: Problems) -> dict[str, BaseModel] | None:
-    """Return the options of every signal source that is named or needed, or None after noting what is wrong."""
+    """Return the options of every signal source that is named or needed, or None after noting what is wrong.
+
+    Options that the recipe does not write are the source's defaults, or what a source that needs it brings for it.
+    """
     node = filled(node)
     if not isinstance(node.value, dict):
         problems.add(node.place, node.path, f"expected signal sources and their options, got {show(node.plain())}")
@@ -216,8 +219,14 @@ def fill_signals(node: Node, strategies: Iterable[Strategy | None], problems: Pr
     for strategy in strategies:
         for need, at in (strategy.needs if strategy else {}).items():
             try:
-                for name, source in registry.sources_of([need]).items():
+                sources = registry.sources_of([need])
+                for name, source in sources.items():
                     found.setdefault(name, source.model())
+                for source in sources.values():
+                    for name, brought in source.traits["brings"].items():
+                        if model := found[name]:
+                            new = {key: value for key, value in brought.items() if key not in model.model_fields_set}
+                            found[name] = model.model_copy(update=new)
             except BadInput:
                 problems.add(at.place, at.path, f"{at.value!r} needs {need}, which no signal source provides")
     complete = {name: model for name, model in found.items() if model is not None}

@@ -44,7 +44,7 @@ class _Losses(pl.LightningModule):
         return {"contrast_loss": torch.stack(losses).mean(dim=0)}
 
 
-@signal("contrast_loss", each="round")
+@signal("contrast_loss", each="round", forwards=("draws", 2))
 def contrast_loss(
     encoder: Encoder,
     images: Images,

@@ -118,8 +118,8 @@ def gcn(
     """Give a graph network's confidence that an image has a label, and its hidden features (Caramalau et al., 2021).
 
     Nodes are the learner's features (N,D) at unit length, the encoder's where the learner is a frozen one; edges weigh
-    cosine similarities. Raises BadInput where all images have labels, or none has, and
-    Diverged where a loss is not finite.
+    cosine similarities. Raises BadInput where all images have labels, or none has, and Diverged where a loss is
+    not finite.
     Differs from the paper: all images are nodes, not a draw of 10,000; each is joined with its most similar
     `neighbours` and those that it is one of (twice where both hold) instead of with all; negative similarities are no
     edges; the middle layer, which the authors' code defines but never runs, is left out.

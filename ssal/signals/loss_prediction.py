@@ -84,7 +84,8 @@ def loss_prediction(learner: Learner, images: Tensor, **training: Any) -> dict[s
 
     The head is trained with the learner, and changes it unless `detach` is always. An arm whose strategy does not need
     this signal trains the same head where its recipe names the source: `signals: {loss_prediction: {}}`. Where a
-    learner is frozen or trains no heads, and in `ssal query`, the head is fitted afterwards (signals/afterwards.py).
+    learner is frozen or trains no heads, and in `ssal query`, the head is fitted afterwards (signals/afterwards.py),
+    and `detach` and `gradient_until` change nothing.
     Differs from the paper: the head's weights are averaged as the network's are, and follow its schedule.
     """
     return {"predicted_loss": learner.says("loss_prediction", images)}

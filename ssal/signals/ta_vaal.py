@@ -35,7 +35,7 @@ class Conditional(Adversary):
         return torch.cat([mean, self.get_buffer("predicted_loss")[rows]], dim=1)
 
 
-@signal("ta_vaal_unlabelled", each="round")
+@signal("ta_vaal_unlabelled", each="round", brings={"loss_prediction": {"ranking": "bce"}})
 def ta_vaal(
     encoder: Encoder,
     images: Images,
@@ -60,7 +60,9 @@ def ta_vaal(
 ) -> dict[str, Tensor]:
     """Give the log-odds that an image is unlabelled, of a VAE told the learner's ranking of losses (Kim et al., 2021).
 
-    VAE and discriminator step equally often. `on`, `width` and the image's side mean what they mean for VAAL.
+    The ranker is the head of `loss_prediction`, with the paper's cross-entropy ranking unless the recipe says another;
+    `ssal query` asks one head for both. VAE and discriminator step equally often. `on`, `width` and the image's side
+    mean what they mean for VAAL.
     Differs from the paper: 1000 steps of 64 + 64 images and `width` 32 in place of 128, as suits small images and CPUs;
     the ranker is told at every step, theirs is noise at the first; both sets share BatchNorm's statistics; both
     networks step at once in place of in turn; images are scored without random views, all of the pool in place of

@@ -13,7 +13,7 @@ from ssal.learner.base import Learner
 from ssal.registry import signal
 
 
-@signal("view_probabilities", each="batch", wants="images", forwards="views")
+@signal("view_probabilities", each="batch", wants="images", forwards=("views", 1))
 def views(
     learner: Learner,
     images: Tensor,
@@ -26,7 +26,8 @@ def views(
     """Give softmax outputs (B,V,C) of `views` weak views of each image, averaged weights (Gao et al., 2020).
 
     A view is the weak one of training, and its draw follows from the image's row. One view of the batch is forwarded
-    at a time, so that no more memory is needed than for outputs; the table holds 4·N·V·C bytes.
+    at a time, so that no more memory is needed than for outputs; the table holds 4·N·V·C bytes. 50 views are those of
+    a public re-implementation: of the paper the abstract was at hand.
     Raises BadInput for a learner that sees the encoder's features, of which there are no views.
     """
     if learner.frozen:
