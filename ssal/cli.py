@@ -183,10 +183,12 @@ def query(
     from ssal.evaluation.picks import picks_notes, picks_table
     from ssal.query import PICKS, QUERY
     from ssal.query import query as queried
+    from ssal.standing import as_they_ran
 
     loaded = _load(recipe, overrides)
     found = queried(loaded, checkpoints, strategies, arm, seed, number, size)
-    conclude(loaded, so_far(loaded, checkpoints), checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    ran = as_they_ran(loaded, checkpoints)
+    conclude(ran, so_far(ran, checkpoints), checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
     Console().print(picks_table(found))
     for line in picks_notes(found):
         typer.echo(line)

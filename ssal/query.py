@@ -62,6 +62,8 @@ class Asked:
     chosen: dict[str, list[Choice]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     """Of choosing alone, by strategy."""
+    fitted: set[str] = field(default_factory=set)
+    """Sources whose head the learner was not trained with, and has now."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why a strategy cannot run here, in one line."""
     watch: Watch = field(default_factory=Watch)
@@ -155,7 +157,9 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
         drawn, options = (*names, "signals"), stand.cell.arm.signals
         for name, source in registry.sources_of(needs).items():
             try:
-                asked.watch.seconds |= accompany(stand.learner, {name: source}, options, drawn, folder)
+                took = accompany(stand.learner, {name: source}, options, drawn, folder)
+                asked.fitted |= set(took)
+                asked.watch.seconds |= took
             except (BadInput, Diverged) as error:
                 asked.watch.refused[name] = _line(error)
         asked.table = collect(
@@ -203,14 +207,15 @@ def _write(folder: Path, wanted: Mapping[str, Wanted], stand: Standing, asked: A
         "size": len(next(iter(found.values()))),
         "oracle": ORACLE if labels else "",
         **picks.side_by_side(found, predicted, labels, sorted(classes)),
+        "signal_options": stand.cell.arm.resolved()["signals"],
         "signal_seconds": watch.seconds,
         "not_runnable": {name: asked.refused[name] for name in wanted if name in asked.refused},
     }
     for name, facts in answer["strategies"].items():
         method, sources = wanted[name].method, wanted[name].sources
         facts |= {"source": method.source, "signals": list(wanted[name].needs)}
-        late = {name for name in sources if registry.companion_of(name)} - set(stand.cell.arm.companions)
-        facts["fitted_afterwards"] = bool(late) or any("folder" in source.given for source in sources.values())
+        fits = asked.fitted | {source for source in sources if "folder" in sources[source].given}
+        facts["fitted_afterwards"] = bool(fits & set(sources))
         facts["choosing_seconds"] = asked.seconds[name]
         facts["seconds"] = asked.seconds[name] + sum(watch.seconds.get(source, 0.0) for source in sources)
     text = io.StringIO()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from ssal import registry
 from ssal.artefacts import nothing_made, read_json
-from ssal.cells import Cell, images_of
+from ssal.cells import Cell, cells_of, images_of
 from ssal.claim import unchanged
 from ssal.data.images import Images
 from ssal.errors import BadInput
@@ -15,7 +17,7 @@ from ssal.learner.train import train
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
-from ssal.recipe import Recipe
+from ssal.recipe import Arm, Recipe
 from ssal.round import round_number
 from ssal.signals.kept import OUTPUTS
 
@@ -40,11 +42,48 @@ class Standing:
         return len(self.images.askable - set(self.ledger.labels()))
 
 
+def _signals(record: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = record.get("recipe", {}).get("signals", {})
+    return found
+
+
+def _with(arm: Arm, signals: dict[str, Any]) -> Arm:
+    """Return the arm with other signals, as a run's record has them; those that an older ssal had are only told."""
+    known = {name: given for name, given in signals.items() if name in registry.methods("signal")}
+    return replace(arm, signals=known, record={**arm.record, "signals": signals})
+
+
+def _as_it_ran(arm: Arm, record: dict[str, Any]) -> Arm:
+    """Return the arm with its run's signals in place of its own, apart from heads that its learner was trained with.
+
+    A learner that stands depends on no others: they may be given other options to ask it again.
+    """
+    ran = _signals(record)
+    heads = _with(arm, ran).companions
+    own = {name: given for name, given in arm.record["signals"].items() if name in heads}
+    return _with(arm, {name: given for name, given in ran.items() if name not in heads} | own)
+
+
+def as_they_ran(recipe: Recipe, checkpoints: Path) -> Recipe:
+    """Return the recipe with the signals of its runs, for their report: a query may have been asked with others."""
+    records = {cell.arm.name: cell.folder / "run.json" for cell in reversed(cells_of(recipe, checkpoints))}
+    arms = {
+        name: _with(arm, _signals(read_json(records[name]))) if records[name].exists() else arm
+        for name, arm in recipe.arms.items()
+    }
+    return replace(recipe, arms=arms)
+
+
 def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) -> Standing:
-    """Return the cell's last round with a learner, or round `number`. Raises BadInput where it does not stand."""
+    """Return the cell's last round with a learner, or round `number`. Raises BadInput where it does not stand.
+
+    The cell's signals may have other options than the run's, apart from heads that its learner was trained with.
+    """
     name, run = f"{recipe.path}: arm {cell.arm.name!r}, seed {cell.seed}", f"ssal run {recipe.path}"
-    record, images, arm = cell.folder / "run.json", images_of(cell.arm, checkpoints), cell.arm
-    if record.exists() and not unchanged(read_json(record), arm, images, cell.folder):
+    path, images = cell.folder / "run.json", images_of(cell.arm, checkpoints)
+    record = read_json(path) if path.exists() else None
+    arm = _as_it_ran(cell.arm, record) if record else cell.arm
+    if record and not unchanged(record, arm, images, cell.folder):
         raise BadInput(
             f"{name}: this run was made by another recipe or from other data; undo the change, or type {run} name=other"
         )

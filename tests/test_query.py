@@ -62,6 +62,9 @@ class Run:
     def query(self, strategies: str = ALL, number: int | None = None, **more: Any) -> dict[str, Any]:
         return query(self.recipe, self.checkpoints, strategies, number=number, **more)
 
+    def typing(self, *overrides: str) -> Run:
+        return replace(self, recipe=load(self.recipe.path, overrides))
+
     @property
     def rows(self) -> list[dict[str, str]]:
         with (self.checkpoints / "tiny" / "query.csv").open(newline="") as file:
@@ -156,6 +159,31 @@ def test_a_head_that_the_learner_was_trained_with_is_asked_as_it_is(tmp_path: Pa
         "loss_prediction": False,
         "ta_vaal": True,
     }
+    run.typing("signals.aalu.hidden=16").query("aalu,loss_prediction")
+    for changed in ("signals.loss_prediction.margin=0.5", "signals.loss_prediction.detach=always"):
+        with pytest.raises(BadInput, match="made by another recipe"):
+            run.typing(changed).query("margin")
+    sections = json.loads((tmp_path / "tiny.yaml").read_text())
+    del sections["signals"]["loss_prediction"]
+    with pytest.raises(BadInput, match="made by another recipe"):
+        replace(run, recipe=recipe(tmp_path / "tiny.yaml", **sections)).query("margin")
+
+
+def test_signals_may_have_other_options_than_the_run_s(made: Run, ssal_command: CommandLine) -> None:
+    """What is fitted for the question follows them; the run, its report and what needs no such signal do not."""
+    names = "margin,aalu,vaal,loss_prediction"
+    usual = made.query(names) and made.rows
+    typed = ("signals.aalu.hidden=16", "signals.vaal.on=features", "signals.loss_prediction.ranking=bce")
+    said = ask(ssal_command, made, *typed, "--strategies", names)
+    assert said.code == 0 and "other code" not in said.log, said
+    found, _ = read_query(made.checkpoints / "tiny")
+    assert found["signal_options"]["aalu"]["hidden"] == 16 and found["signal_options"]["vaal"]["on"] == "features"
+    assert found["strategies"]["loss_prediction"]["fitted_afterwards"], "its options are no reason to refuse"
+    for name in names.split(","):
+        before, after = ([row for row in rows if row["strategy"] == name] for rows in (usual, made.rows))
+        assert (before == after) == (name == "margin"), name
+    page = (made.checkpoints / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert "trained with a companion head" not in page and "hidden: 16" not in page
 
 
 def test_the_numbers_follow_from_the_picks(made: Run) -> None:
