@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import shutil
@@ -150,11 +151,11 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
     asked, images, names = Asked(), stand.images, (stand.cell.seed, "round", stand.number)
     asked.refused = {name: why for name, one in wanted.items() if (why := _hindrance(one, stand))}
     needs = {need for name, one in wanted.items() if name not in asked.refused for need in one.needs}
-    folder = work / fingerprint(stand.learner.folder.name, stand.number)
+    drawn, options = (*names, "signals"), stand.cell.arm.signals
+    folder = work / fingerprint(stand.learner.folder.name, stand.number, options)  # all that a fit follows from
     with locked(folder):
         for table in folder.glob("table_*"):
             table.unlink()  # nobody knows any more what it lacks, and why
-        drawn, options = (*names, "signals"), stand.cell.arm.signals
         for name, source in registry.sources_of(needs).items():
             try:
                 took = accompany(stand.learner, {name: source}, options, drawn, folder)
@@ -183,7 +184,9 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
             except BadInput as error:
                 asked.refused[name] = _line(error)
             asked.seconds[name] = time.perf_counter() - began
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another query is at work there
+        work.rmdir()
     return asked
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 import ssal.query
 import ssal.standing
 from ssal import backbones, registry
-from ssal.artefacts import write_tensors
+from ssal.artefacts import locked, write_tensors
 from ssal.compare import conclude, so_far
 from ssal.data import batches
 from ssal.data.images import Images
@@ -241,6 +241,39 @@ def test_a_run_is_left_as_it_is(made: Run) -> None:
     made.query("random", number=1)
     assert state(made.checkpoints) == before and "ledger.sqlite" in " ".join(before)
     assert not (made.checkpoints / "tiny" / ".query").exists()
+
+
+def test_a_killed_query_of_other_options_is_no_beginning(made: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    often = ("signals.aalu.steps=60", "trainer.checkpoint_seconds=0")
+    small, large = (made.typing(f"signals.aalu.hidden={width}", *often) for width in (16, 24))
+    whole = small.query("aalu") and small.rows
+    honest = batches.step_rows
+
+    def killed(rows: Tensor, size: int, step: int, *names: Any) -> Tensor:
+        if step == 55:
+            raise KeyboardInterrupt
+        return honest(rows, size, step, *names)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(batches, "step_rows", killed)
+        large.query("aalu")
+    work = made.checkpoints / "tiny" / ".query"
+    (left,) = (folder.relative_to(work) for folder in work.rglob("last.ckpt"))
+    assert small.query("aalu") and small.rows == whole
+    assert [folder.relative_to(work) for folder in work.rglob("last.ckpt")] == [left], "it still can go on"
+    assert large.query("aalu") and not work.exists()
+
+
+def test_a_query_leaves_the_work_of_another_alone(made: Run) -> None:
+    other = made.checkpoints / "tiny" / ".query" / "of_another"
+    with locked(other):
+        (other / "half").write_text("fitted")
+        made.query("margin")
+        assert [path.name for path in other.parent.iterdir()] == ["of_another"]
+        assert (other / "half").exists() and (other / ".lock").exists()
+    shutil.rmtree(other)
+    made.query("margin")
+    assert not other.parent.exists()
 
 
 class Watched(dict[str, str]):
