@@ -7,6 +7,7 @@ import csv
 import io
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from ssal import registry
 from ssal.acquisition.choose import Choice, choose
 from ssal.artefacts import fingerprint, locked, read_json, write_json, write_text
 from ssal.cells import cells_named
-from ssal.errors import BadInput, Diverged
+from ssal.errors import BadInput, Diverged, told
 from ssal.evaluation import picks
 from ssal.recipe import Arm, Recipe
 from ssal.recipe.coherence import OF_ENCODER, behind, without_maps
@@ -88,10 +89,13 @@ def query(
     cell = cells_named(recipe, checkpoints, arm or recipe.treatment or next(iter(recipe.arms)), seed)[0]
     wanted = _wanted(recipe, cell.arm, strategies)
     stand = standing(recipe, cell, checkpoints, number)
-    if not stand.free or (size is not None and not 1 <= size <= stand.free):
-        what = f"type --size {stand.free} or less" if stand.free else "type --round with an earlier one"
-        came = "" if size is None else f", and {size} are asked for"
-        raise BadInput(f"{recipe.path}: {stand.free} images have no label in round {stand.number}{came}; {what}")
+    if not stand.free:
+        raise BadInput(
+            f"{recipe.path}: round {stand.number} has nothing left to ask for; type --round with an earlier one"
+        )
+    if size is not None and not 1 <= size <= stand.free:
+        what = f"as many images have no label in round {stand.number}"
+        raise BadInput(f"--size: expected 1 to {stand.free}, got {size}; {what}")
     asked = ask_all(wanted, stand, size or min(cell.arm.query_size, stand.free), checkpoints / recipe.name / WORK)
     if not asked.chosen:
         reasons = "".join(f"\n  {name}: {why}" for name, why in asked.refused.items())
@@ -115,12 +119,22 @@ def read_query(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
 
 
 def _wanted(recipe: Recipe, arm: Arm, strategies: str) -> dict[str, Wanted]:
-    """Return the strategies by name, those of a file as `file.py:name`. Raises BadInput with the nearest name."""
-    own = {arm.first_round: arm.first_options, arm.strategy: arm.options}
-    names = [located(name.strip(), recipe.path.parent) for name in strategies.split(",")]
-    if strategies == ALL:
-        names = [*(name for name in arm.strategies() if ".py:" in name), *registry.methods("strategy")]
-    return {Path(name).name: Wanted(registry.find("strategy", name), own.get(name, {})) for name in names}
+    """Return the strategies by name, those of a file as `file.py:name`, with the path where two files share theirs.
+
+    Raises BadInput with the nearest name.
+    """
+    options = {arm.first_round: arm.first_options, arm.strategy: arm.options}
+    every = [*(name for name in arm.strategies() if ".py:" in name), *registry.methods("strategy")]
+    typed = [name for part in strategies.split(",") if (name := part.strip())]
+    if not typed:
+        raise BadInput(f"--strategies: expected {ALL}, or names with commas between, got {strategies!r}")
+    try:
+        places = [place for name in typed for place in (every if name == ALL else [located(name, recipe.path.parent)])]
+        found = {place: Wanted(registry.find("strategy", place), options.get(place, {})) for place in places}
+    except BadInput as error:
+        raise BadInput(f"--strategies: {error}; {ALL} asks every one") from error
+    namesakes = Counter(Path(place).name for place in found)
+    return {place if namesakes[Path(place).name] > 1 else Path(place).name: one for place, one in found.items()}
 
 
 def _hindrance(wanted: Wanted, stand: Standing) -> str:
@@ -139,8 +153,10 @@ def _hindrance(wanted: Wanted, stand: Standing) -> str:
     return ""
 
 
-def _line(error: BadInput | Diverged) -> str:
-    return " ".join(str(error).split())
+def _line(error: Exception) -> str:
+    """Return what to tell of an error, with its kind where nobody meant a user to see it."""
+    kind = "" if isinstance(error, BadInput | Diverged) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{told(error)}".split())
 
 
 def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path) -> Asked:
@@ -181,7 +197,7 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
                     one.method, asked.table, ids, size, generator(*names, "choose"),
                     classes=classes, options=one.options, folder=None,
                 )  # fmt: skip
-            except BadInput as error:
+            except Exception as error:  # of somebody's own file: the others have nothing to do with it
                 asked.refused[name] = _line(error)
             asked.seconds[name] = time.perf_counter() - began
         shutil.rmtree(folder, ignore_errors=True)

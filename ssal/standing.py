@@ -79,20 +79,23 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
 
     The cell's signals may have other options than the run's, apart from heads that its learner was trained with.
     """
-    name, run = f"{recipe.path}: arm {cell.arm.name!r}, seed {cell.seed}", f"ssal run {recipe.path}"
+    name = f"{recipe.path}: arm {cell.arm.name!r}, seed {cell.seed}"
+    run, again = f"ssal run {recipe.path}", "repeat the overrides the run was made with"
     path, images = cell.folder / "run.json", images_of(cell.arm, checkpoints)
     record = read_json(path) if path.exists() else None
     arm = _as_it_ran(cell.arm, record) if record else cell.arm
     if record and not unchanged(record, arm, images, cell.folder):
         raise BadInput(
-            f"{name}: this run was made by another recipe or from other data; undo the change, or type {run} name=other"
+            f"{name}: this run was made by another recipe or from other data; undo the change, {again}, "
+            f"or type {run} name=other"
         )
     rounds = sorted(round_number(metrics.parent) for metrics in cell.folder.glob("round_*/metrics.json"))
     if not rounds:
-        raise BadInput(f"{name} has no round with a learner yet; type {run}")
+        raise BadInput(f"{name} has no round with a learner yet; {again}, or type {run}")
     number = rounds[-1] if number is None else number
     if number not in rounds:
-        raise BadInput(f"{name} has no learner in round {number} (rounds with one: {', '.join(map(str, rounds))})")
+        known = ", ".join(map(str, rounds))
+        raise BadInput(f"{name} has no learner in round {number} (rounds with one: {known}); type --round {rounds[-1]}")
     ledger = Ledger(cell.folder / "ledger.sqlite").before(number)
     try:
         with nothing_made():
@@ -104,7 +107,7 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
     except FileNotFoundError as error:
         raise BadInput(
             f"{name}: what round {number} was trained to is not kept any more, or is of another version of ssal "
-            f"({error}); nothing is trained here, so type {run} name=again"
+            f"({error}); nothing is trained here, so type {run} name=again, and {again}"
         ) from error
     assert learner is not None  # it was measured
     previous = cell.folder / f"round_{number - 1}" / OUTPUTS

@@ -422,6 +422,32 @@ def test_sources_that_give_up_take_only_their_strategies_with_them(made: Run, mo
     assert any("* fits something of its own" in line for line in picks.picks_notes(found))
 
 
+def test_a_strategy_that_raises_takes_no_other_with_it(made: Run) -> None:
+    (made.root / "broken.py").write_text(
+        "from ssal.registry import scores\n\n\n@scores\ndef broken(probabilities):\n    return probabilities[7][99]\n"
+    )
+    found = made.query("margin,broken.py:broken")
+    assert list(found["strategies"]) == ["margin"]
+    why = found["not_runnable"]["broken.py:broken"]
+    assert why.startswith("IndexError: ") and why.endswith("broken.py:6, in broken)") and "\n" not in why
+
+
+def test_own_strategies_of_one_name_stand_side_by_side(made: Run) -> None:
+    names = []
+    for folder, sign in (("first", "-"), ("second", "+")):
+        (made.root / folder).mkdir()
+        (made.root / folder / "own.py").write_text(
+            f"from ssal.registry import scores\n\n\n@scores\ndef own(features):\n    return {sign}features[:, 0]\n"
+        )
+        names.append(str(made.root / folder / "own.py:own"))
+    found = made.query(",".join(["margin,,", *names, "rules.py:moved"]), number=2)
+    assert list(found["strategies"]) == ["margin", *names, "rules.py:moved"]
+    picked = made.picked()
+    assert set(picked[names[0]]).isdisjoint(picked[names[1]])
+    wanted = ssal.query._wanted(made.recipe, made.recipe.arms["main"], "all , rules.py:moved,")
+    assert list(wanted) == [*registry.methods("strategy"), "rules.py:moved"]
+
+
 def test_what_the_run_itself_lacks_is_said_in_a_line(made: Run, tmp_path: Path) -> None:
     first = made.query("margin,rules.py:moved", number=1)
     assert first["not_runnable"] == {
@@ -510,27 +536,34 @@ def test_a_report_shows_nothing_where_nothing_was_asked_or_the_learner_is_anothe
     assert shown == [True, False, False]
 
 
-def test_what_cannot_be_asked(made: Run, ssal_command: CommandLine) -> None:
+def test_what_cannot_be_asked(made: Run, ssal_command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(*words: str) -> Callable[..., str]:
         return lambda *parts: refused(ask(ssal_command, made, *words), *parts)
 
-    told("--strategies", "margin,badg")("no strategy is called 'badg'; did you mean 'badge'?")
-    told("--strategies", "margin,")("no strategy is called ''")
-    told("--strategies", "mine.py:mine")("there is no file", "mine.py")
-    told("--round", "0")("arm 'main', seed 0 has no learner in round 0 (rounds with one: 1, 2, 3)")
-    told("--size", "45")("44 images have no label in round 3, and 45 are asked for; type --size 44 or less")
-    told("--size", "0")("and 0 are asked for; type --size 44 or less")
+    told("--strategies", "margin,badg")(
+        "--strategies: no strategy is called 'badg'; did you mean 'badge'?", "all asks every one"
+    )
+    told("--strategies", " , ")("--strategies: expected all, or names with commas between, got ' , '")
+    told("--strategies", "mine.py:mine")("--strategies: there is no file", "mine.py")
+    told("--round", "7")("arm 'main', seed 0 has no learner in round 7 (rounds with one: 1, 2, 3); type --round 3")
+    for size in ("45", "0", "-3"):
+        told("--size", size)(f"--size: expected 1 to 44, got {size}; as many images have no label in round 3")
     told("--arm", "mian")("there is no arm 'mian'; did you mean 'main'?")
     told("--seed", "3")("there is no seed 3 (seeds: 0)")
-    told("learner.steps=5")("made by another recipe", "name=other")
-    told("name=never")("has no round with a learner yet; type ssal run")
+    again = "repeat the overrides the run was made with"
+    told("learner.steps=5")("made by another recipe", f"undo the change, {again}, or type ssal run", "name=other")
+    told("name=never")(f"has no round with a learner yet; {again}, or type ssal run")
+    monkeypatch.setattr(ssal.standing.Standing, "free", 0)
+    told("--size", "4")("round 3 has nothing left to ask for; type --round with an earlier one")
 
 
 def test_nothing_is_trained(made: Run, tmp_path: Path) -> None:
     shutil.copytree(made.checkpoints, tmp_path / "checkpoints")
     shutil.rmtree(tmp_path / "checkpoints" / "learners")
     before = state(tmp_path)
-    with pytest.raises(BadInput, match=r"what round 3 was trained to is not kept any more.* name=again"):
+    with pytest.raises(
+        BadInput, match=r"what round 3 was trained to is not kept any more.* name=again, and repeat the over"
+    ):
         query(made.recipe, tmp_path / "checkpoints")
     assert state(tmp_path) == before
 
