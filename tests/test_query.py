@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import inspect
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import CommandLine, refused
+from rich.console import Console
 from tiny_runs import NAMES, pictures, recipe, small, small_signals, write_pictures
 from torch import Tensor
 
@@ -183,6 +185,7 @@ def test_signals_may_have_other_options_than_the_run_s(made: Run, ssal_command: 
         before, after = ([row for row in rows if row["strategy"] == name] for rows in (usual, made.rows))
         assert (before == after) == (name == "margin"), name
     page = (made.checkpoints / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert page.count("; fitted beside the learner, which stays as it is") == 3
     assert "trained with a companion head" not in page and "hidden: 16" not in page
 
 
@@ -419,7 +422,7 @@ def test_sources_that_give_up_take_only_their_strategies_with_them(made: Run, mo
         "of_fitted.py:of_fitted": True,
     }
     assert [row for row in made.rows if row["strategy"] == "margin"] == before
-    assert any("* fits something of its own" in line for line in picks.picks_notes(found))
+    assert "* fits something of its own beside the learner, which stays as it is" in picks.picks_notes(found)
 
 
 def test_a_strategy_that_raises_takes_no_other_with_it(made: Run) -> None:
@@ -499,8 +502,8 @@ def test_the_command_prints_a_table_and_the_report_has_it(made: Run, ssal_comman
         "arm main, seed 0, round 1: supervised on 8 labels",
         "each strategy picks 4 of 52 images",
         "% wrong (oracle)",
-        "mean overlap, %",
-        "most alike",
+        "mean overlap %",
+        "most alike, %",
         "all of the pool",
         "two random draws share 7.7 %",
         "not runnable here:\n  rules.py:moved, because: it looks back",
@@ -519,6 +522,29 @@ def test_the_command_prints_a_table_and_the_report_has_it(made: Run, ssal_comman
         assert f"Image {row['id']}, picked by {row['strategy']}, predicted {row['predicted']}" in page
         if row["oracle_wrong"] == "1":
             assert f"{row['predicted']} → {row['oracle_label']}</figcaption>" in page
+
+
+def test_names_stay_in_one_piece_in_80_columns(made: Run) -> None:
+    """The longest of ssal's own names, and what it shares with its equal; a path is folded, and nothing is lost."""
+    name, path = "scal_reconstruction", "/home/somebody/" + 12 * "project/" + "own.py:own"
+    found = made.query("scal_reconstruction,scal_similarity,loss_prediction")
+    for one in found["strategies"].values():
+        one |= {"most_alike": name, "most_alike_overlap": 1.0, "seconds": 9999.99, "oracle_error": 1.0}
+
+    def lines(found: dict[str, Any]) -> list[str]:
+        console = Console(width=80, file=io.StringIO())
+        console.print(picks.picks_table(found))
+        said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        assert max(map(len, said)) <= 80
+        return said
+
+    said = lines(found)
+    for one in (name, "scal_similarity", "loss_prediction *"):
+        (line,) = [line for line in said if line.startswith(f"│ {one} ")]
+        assert f" {name} 100 " in line and "9999.99" in line and " 100.0 " in line
+    found["strategies"][path] = found["strategies"][name]
+    column = "".join(line.split("│")[1].strip() for line in lines(found) if line.startswith("│"))
+    assert path in column
 
 
 def test_a_report_shows_nothing_where_nothing_was_asked_or_the_learner_is_another(made: Run) -> None:

@@ -14,6 +14,8 @@ from scipy.spatial.distance import squareform
 
 Overlap = Mapping[str, Mapping[str, float]]
 """Strategy -> strategy -> share of picks that both have."""
+LONGEST = 20
+"""Letters of a name that stays in one piece on a terminal: ssal's own do, a path is folded."""
 
 
 def overlap(picks: Mapping[str, Collection[str]]) -> dict[str, dict[str, float]]:
@@ -91,14 +93,15 @@ def picks_table(found: Mapping[str, Any]) -> Table:
     )
     chance = f"two random draws share {100 * found['size'] / found['pool']:.1f} % on average"
     table = Table(title=title, title_justify="left", caption=chance, caption_justify="left")
-    table.add_column("strategy", overflow="fold")
+    whole = all(len(name) <= LONGEST for name in found["strategies"])
+    table.add_column("strategy", overflow="fold", no_wrap=whole)
     table.add_column("seconds", justify="right", no_wrap=True)
     if oracle:
         table.add_column("% wrong (oracle)", justify="right")
-    table.add_column("mean overlap, %", justify="right")
-    table.add_column("most alike", overflow="fold")
+    table.add_column("mean overlap %", justify="right")
+    table.add_column("most alike, %", overflow="fold", no_wrap=whole)
     for name, one in found["strategies"].items():
-        alike = f"{one['most_alike']} {100 * one['most_alike_overlap']:.0f} %" if one["most_alike"] else "–"
+        alike = f"{one['most_alike']} {100 * one['most_alike_overlap']:.0f}" if one["most_alike"] else "–"
         error = [f"{100 * one['oracle_error']:.1f}"] if oracle else []
         mark = " *" if one["fitted_afterwards"] else ""
         table.add_row(name + mark, f"{one['seconds']:.2f}", *error, f"{100 * one['mean_overlap']:.1f}", alike)
@@ -111,7 +114,7 @@ def picks_notes(found: Mapping[str, Any]) -> list[str]:
     """Return the lines below the table: what is marked, what could not run, and what is an oracle's."""
     lines = []
     if any(one["fitted_afterwards"] for one in found["strategies"].values()):
-        lines.append("* fits something of its own, afterwards and on the frozen learner")
+        lines.append("* fits something of its own beside the learner, which stays as it is")
     if found["not_runnable"]:
         lines.append("not runnable here:")
         lines += [f"  {name}, because: {why}" for name, why in found["not_runnable"].items()]
