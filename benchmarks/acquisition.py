@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,7 +120,7 @@ def runnable(
             )
             arms[name] = section
         except BadInput as error:
-            refused[name] = str(error).splitlines()[0].partition(": ")[2]
+            refused[name] = str(error).splitlines()[0].partition("; ")[0].rpartition(": ")[2]
     return arms, refused
 
 
@@ -128,7 +129,7 @@ def draws(setting: Setting, data: str, cell: Cell) -> int:
     if setting == "fixmatch":
         return SEEDS[data]
     sources = registry.sources_of(cell.arm.needs()).values()
-    costly = any(s.traits["companion"] or "folder" in s.given or "views" in s.needs for s in sources)
+    costly = any(s.traits["companion"] or "folder" in s.given or s.traits["forwards"] for s in sources)
     return FEW if costly else DRAWS
 
 
@@ -251,11 +252,14 @@ def table() -> None:
         "Area under the budget curve (AUBC: test accuracy in percent, averaged over the label counts), mean over",
         "seeds; the paired difference to random of the same seed with a 95 % t interval over encoders; seconds to",
         "score and choose per round, median over all seeds of both data sets. Intervals are not corrected for",
-        "the number of strategies: of forty, two would exclude zero by chance alone.",
+        "the number of strategies: of twenty without any effect, one would exclude zero by chance alone.",
     ]
     for setting, found in columns.items():
         page += ["", f"## {setting}", "", WHAT[setting], ""]
         page += [f"- {data}: {counts[setting, data]} labels" for data in found]
+        with tempfile.TemporaryDirectory() as place:
+            refused = runnable("frozen" if setting == "frozen" else "fixmatch", "digits", "", Path(place))[1]
+        page += [f"- {name} is not runnable here: {why}" for name, why in refused.items()]
         page += ["", *lines_of(setting, found, seconds[setting])]
         page += ["", f"{spent[setting] / 3600:.1f} hours of one core."]
     machine = ", ".join(f"{key} {value}" for key, value in environment().items())
