@@ -208,13 +208,9 @@ def encoders(
 
 def neighbourhoods() -> list[str]:
     """Return a line per data set: the share of the nearest others that are of an image's class, over encoders."""
-    path = RESULTS / "learners_encoders.csv"
-    if not path.exists():
-        return []
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            found[row["data"]][int(row["neighbours"])].append(float(row["of_its_class"]))
+    for row in read_rows(RESULTS / "learners_encoders.csv"):
+        found[row["data"]][int(row["neighbours"])].append(float(row["of_its_class"]))
     return [
         f"- {data}: "
         + ", ".join(f"of the {count} nearest {mean_and_sd(values)} %" for count, values in by_count.items())

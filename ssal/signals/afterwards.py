@@ -65,8 +65,8 @@ def accompany(
 
     Such a head has 500 steps of 64 labelled images with Adam, and sees losses of a learner that knows these images by
     heart; of one labelled image alone it learns nothing, and a warning says so. A frozen learner's head sees its
-    features in place of feature maps. Raises BadInput where a network does not
-    say where its maps are, and Diverged where a loss is not finite.
+    features in place of feature maps. Raises BadInput where a network does not say where its maps are, and Diverged
+    where a loss is not finite.
     """
     seconds = {}
     for name, source in sources.items():
