@@ -136,7 +136,10 @@ class Recipe:
     seeds: tuple[int, ...]
     path: Path
     arms: dict[str, Arm]
+    conditions: dict[str, dict[str, str]]
+    """Condition -> {name of an arm in it: the arm}; one called '' where nothing is varied."""
     baseline: str | None
+    """Name of an arm in every condition."""
     treatment: str | None
 
     def resolved(self) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +11,14 @@ from ssal.errors import listing, nearest
 from ssal.loop import fastest_precision
 from ssal.recipe.arm import Arm, Recipe
 from ssal.recipe.coherence import check_arm
-from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy, filled
-from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Head
+from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy
+from ssal.recipe.grid import KINDS
+from ssal.recipe.layers import ARM_KEYS, ONLY_ARM, layers, only, replaces, restart
+from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
 log = logging.getLogger("ssal")
-ARM_KEYS = (*SECTIONS, "signals")
-TOP_KEYS = (*Head.model_fields, *ARM_KEYS, "compare", "arms")
-ONLY_ARM = "main"
-"""Name of the arm of a recipe without arms."""
+TOP_KEYS = (*Head.model_fields, *ARM_KEYS, "compare", "arms", *KINDS)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -40,31 +38,26 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for line in _left_behind(root, typed):
         log.warning(line)
     root = overlay(restart(root, typed), typed)
-    head = fill(Head, _only(root, Head.model_fields), "recipe", problems)
+    head = fill(Head, only(root, Head.model_fields), "recipe", problems)
     seeds = root.get("seeds")
     if isinstance(head, Head) and seeds and len(set(head.seeds)) < len(head.seeds):
         problems.add(seeds.place, seeds.path, f"expected different seeds, got {list(head.seeds)}")
     if isinstance(head, Head) and head.name in SHARED_FOLDERS:
         at = root.value["name"]
         problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
-    base, written = _only(root, ARM_KEYS), root.get("arms")
-    if written is None or written.value is None:
-        layers = {ONLY_ARM: base}
-    else:
-        layers = _layers(base, written, problems)
+    found, conditions = layers(root, TOP_KEYS, problems)
+    alone = [*found] == [ONLY_ARM]
+    if not alone:
+        base = only(root, ARM_KEYS)
         for section in SECTIONS:
             fill_section(section, _section(base, section), problems, partial=True)
         for key in STRATEGIES:
             fill_strategy(key, _section(base, "acquisition"), path.parent, problems)
-    arms = {name: _arm(name, layer, path.parent, problems, alone=layer is base) for name, layer in layers.items()}
-    compare = _compare(root.get("compare"), list(layers), problems)
+    arms = {name: _arm(name, layer, path.parent, problems, alone) for name, layer in found.items()}
+    compare = _compare(root.get("compare"), [*next(iter(conditions.values()))], problems)
     problems.tell()
     assert isinstance(head, Head)
-    return Recipe(head.name, head.seeds, path, {name: arm for name, arm in arms.items() if arm}, *compare)
-
-
-def _only(node: Node, keys: Iterable[str]) -> Node:
-    return replace(node, value={key: child for key, child in node.value.items() if key in keys})
+    return Recipe(head.name, head.seeds, path, {name: arm for name, arm in arms.items() if arm}, conditions, *compare)
 
 
 def _section(layer: Node, name: str) -> Node:
@@ -85,32 +78,12 @@ def _check_names(root: Node, typed: Node, problems: Problems) -> None:
             problems.add(node.key_place, node.path, f"the recipe has no arm {name!r}{hint}")
 
 
-def restart(base: Node, top: Node) -> Node:
-    """Return `base` without the options of methods that `top` replaces by others, in the recipe and in its arms."""
-    kept = dict(base.value) if isinstance(base.value, dict) else {}
-    for name, old in kept.items():
-        new = top.get(name)
-        if new is None or not isinstance(old.value, dict):
-            continue
-        dropped: set[str] = set()
-        if name == "arms":
-            arms = {arm: restart(node, new.get(arm) or node) for arm, node in old.value.items()}
-            kept[name] = replace(old, value=arms)
-        elif name == "acquisition":
-            dropped = {options for key, options in STRATEGIES.items() if _replaces(old, new, key)}
-        elif name in SECTIONS and _replaces(old, new, SECTIONS[name].switch):
-            dropped = set(old.value) - set(SECTIONS[name].model.model_fields)
-        if dropped:
-            kept[name] = replace(old, value={key: node for key, node in old.value.items() if key not in dropped})
-    return replace(base, value=kept) if isinstance(base.value, dict) else base
-
-
 def _left_behind(root: Node, typed: Node) -> list[str]:
     """Return a line for every method that the command line replaces in the recipe, naming the options that go."""
     lines = []
     for name, section in SECTIONS.items():
         old, new = root.get(name), typed.get(name)
-        if old and new and isinstance(old.value, dict) and _replaces(old, new, section.switch):
+        if old and new and isinstance(old.value, dict) and replaces(old, new, section.switch):
             gone = sorted(set(old.value) - set(section.model.model_fields) - set(new.value))
             what = f"{name}.{section.switch}={new.value[section.switch].plain()}"
             if gone:
@@ -119,34 +92,6 @@ def _left_behind(root: Node, typed: Node) -> list[str]:
                     f"type what is to stay, as in {name}.{gone[0]}={old.value[gone[0]].plain()}"
                 )
     return lines
-
-
-def _replaces(old: Node, new: Node, key: str) -> bool:
-    before, after = old.get(key), new.get(key)
-    return before is not None and after is not None and before.plain() != after.plain()
-
-
-def _layers(base: Node, arms: Node, problems: Problems) -> dict[str, Node]:
-    """Return the recipe as each arm sees it."""
-    if not isinstance(arms.value, dict) or not arms.value:
-        problems.add(arms.place, arms.path, "expected a name and what differs for each arm, as in ssl_only: {…}")
-        return {}
-    layers = {}
-    for name, node in arms.value.items():
-        own = filled(node)
-        if not re.fullmatch(FOLDER_NAME, name):
-            problems.add(own.key_place, own.path, "an arm's name is a folder's: letters, digits, '.', '_' and '-'")
-        if not isinstance(own.value, dict):
-            problems.add(own.place, own.path, "expected what differs from the recipe, as in {learner: {…}}")
-            continue
-        for key, child in own.value.items():
-            if key not in ARM_KEYS:
-                what = "belongs to the whole recipe, not to one arm" if key in TOP_KEYS else "no such key in an arm"
-                problems.add(child.key_place, child.path, what + ("" if key in TOP_KEYS else nearest(key, ARM_KEYS)))
-        differs = {key: child for key, child in own.value.items() if key in ARM_KEYS and child.value is not None}
-        own = replace(own, value=differs)
-        layers[name] = overlay(restart(base, own), own)
-    return layers
 
 
 def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) -> Arm | None:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ssal import registry
+from ssal.recipe.grid import KINDS
 from ssal.recipe.skeleton import (
     FOLDER_NAME,
     NO_PRETEXT,
@@ -30,8 +31,12 @@ def schema() -> dict[str, Any]:
     arms = {"type": "object", "propertyNames": {"pattern": FOLDER_NAME}, "additionalProperties": arm}
     whole = {name: {"anyOf": [part, {"type": "null"}]} for name, part in parts.items()}
     compare = {"anyOf": [_of(Compare, Compare.__doc__ or ""), {"type": "null"}]}
+    varied = {
+        kind: {"description": help, "anyOf": [_closed(dict.fromkeys(parts, {"type": "object"})), {"type": "null"}]}
+        for kind, help in KINDS.items()
+    }
     head = _of(Head, "")["properties"]
-    root = _closed({**head, **whole, "compare": compare, "arms": {"anyOf": [arms, {"type": "null"}]}})
+    root = _closed({**head, **whole, "compare": compare, "arms": {"anyOf": [arms, {"type": "null"}]}, **varied})
     shared: dict[str, Any] = {}
     _lift(root, shared)
     return {

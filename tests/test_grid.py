@@ -1,0 +1,188 @@
+"""Grids and zips: what is varied makes conditions, each with every arm, and the comparison is the same in all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ssal.errors import BadInput
+from ssal.recipe import load
+
+BASE = """\
+name: tried
+data: {source: digits, size: 8, flip: false}
+backbone: {name: wrn_10_1}
+learner: {method: fixmatch, steps: 60, threshold: 0.9}
+acquisition: {strategy: random, query_size: 10, budget: 40}
+"""
+ARMS = """\
+compare: {baseline: random, treatment: margin}
+arms:
+  random: {}
+  margin: {acquisition: {strategy: margin}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path("r.yaml")
+
+
+def problems(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        load(file)
+    return str(caught.value).splitlines()
+
+
+def test_a_grid_gives_every_arm_under_every_combination(file: Path) -> None:
+    file.write_text(BASE + ARMS + "grid: {acquisition: {query_size: [5, 20]}, learner: {warm_start: [false, true]}}\n")
+    recipe = load(file)
+    assert list(recipe.conditions) == [
+        f"query_size_{size}-warm_start_{warm}" for size in (5, 20) for warm in ("false", "true")
+    ]
+    assert recipe.conditions["query_size_5-warm_start_true"] == {
+        "random": "random-query_size_5-warm_start_true",
+        "margin": "margin-query_size_5-warm_start_true",
+    }
+    assert len(recipe.arms) == 8
+    arm = recipe.arms["margin-query_size_20-warm_start_true"]
+    assert (arm.strategy, arm.query_size, arm.learner["warm_start"], arm.learner["threshold"]) == (
+        "margin",
+        20,
+        True,
+        0.9,
+    )
+    assert (recipe.baseline, recipe.treatment) == ("random", "margin")
+
+
+def test_a_zip_takes_its_lists_hand_in_hand_and_is_named_by_the_first(file: Path) -> None:
+    file.write_text(BASE + ARMS + "zip: {acquisition: {first_size: [5, 20], query_size: [5, 20], budget: [25, 100]}}\n")
+    recipe = load(file)
+    assert list(recipe.conditions) == ["first_size_5", "first_size_20"]
+    assert recipe.arms["random-first_size_5"].rounds() == [5, 10, 15, 20, 25]
+    assert recipe.arms["margin-first_size_20"].rounds() == [20, 40, 60, 80, 100]
+
+
+def test_without_arms_each_combination_is_an_arm(file: Path) -> None:
+    file.write_text(
+        BASE + "compare: {baseline: random, treatment: margin}\ngrid: {acquisition: {strategy: [random, margin]}}\n"
+    )
+    recipe = load(file)
+    assert {name: arm.strategy for name, arm in recipe.arms.items()} == {"random": "random", "margin": "margin"}
+    assert recipe.conditions == {"": {"random": "random", "margin": "margin"}}
+
+
+def test_a_grid_and_a_zip_multiply(file: Path) -> None:
+    file.write_text(
+        BASE
+        + ARMS
+        + "grid: {learner: {steps: [30, 60]}}\nzip: {acquisition: {query_size: [5, 10], budget: [10, 20]}}\n"
+    )
+    recipe = load(file)
+    assert list(recipe.conditions) == [f"steps_{n}-query_size_{size}" for n in (30, 60) for size in (5, 10)]
+
+
+def test_an_arm_keeps_what_it_says_itself(file: Path) -> None:
+    file.write_text(
+        BASE
+        + ARMS
+        + "  all: {acquisition: {first_size: 90, query_size: 90, budget: 90}}\n"
+        + "grid: {acquisition: {query_size: [5, 20]}}\n"
+    )
+    recipe = load(file)
+    assert {recipe.arms[f"all-query_size_{size}"].query_size for size in (5, 20)} == {90}
+
+
+def test_a_varied_method_starts_from_its_own_defaults(file: Path) -> None:
+    """As a method typed over a recipe's does: the options of the one it replaces are not its own."""
+    file.write_text(BASE + ARMS + "grid: {learner: {method: [fixmatch, supervised]}}\n")
+    recipe = load(file)
+    assert recipe.arms["random-fixmatch"].learner["threshold"] == 0.9
+    assert recipe.arms["random-fixmatch"].learner["steps"] == 60
+    assert recipe.arms["random-supervised"].learner["steps"] != 60
+
+
+def test_the_command_line_may_vary_what_the_file_does_not(file: Path) -> None:
+    file.write_text(BASE + ARMS)
+    assert list(load(file).conditions) == [""]
+    assert list(load(file, ["grid.acquisition.query_size=[5, 20]"]).conditions) == ["query_size_5", "query_size_20"]
+    file.write_text(BASE + ARMS + "grid: {acquisition: {query_size: [5, 20]}}\n")
+    assert list(load(file, ["grid=null"]).conditions) == [""]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ("[null, 0.75]", ["swa_from_null", "swa_from_0.75"]),
+        ("[0.5, 0.75]", ["swa_from_0.5", "swa_from_0.75"]),
+    ],
+)
+def test_values_that_are_no_words_are_named_after_their_key(file: Path, values: str, names: list[str]) -> None:
+    file.write_text(BASE + ARMS + f"grid: {{learner: {{swa_from: {values}}}}}\n")
+    assert list(load(file).conditions) == names
+
+
+def test_lists_and_mappings_may_be_varied_and_are_numbered(file: Path) -> None:
+    file.write_text(
+        BASE.replace("strategy: random", "strategy: blend")
+        + "grid: {acquisition: {options: {weights: [{margin: 1, entropy: 1}, {margin: 1, entropy: 3}]}}}\n"
+    )
+    recipe = load(file)
+    assert [arm.options["weights"] for arm in recipe.arms.values()] == [
+        {"margin": 1, "entropy": 1},
+        {"margin": 1, "entropy": 3},
+    ]
+    assert list(recipe.arms) == ["weights_0", "weights_1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "grid: {aquisition: {query_size: [5, 10]}}\n",
+            "r.yaml:10:8: grid.aquisition: expected a section of the recipe; did you mean 'acquisition'?",
+        ),
+        (
+            "grid: {acquisition: {query_size: 5}}\n",
+            "r.yaml:10:34: grid.acquisition.query_size: expected a list of values, as in grid: {acquisition: "
+            "{query_size: [5, 20]}}, got 5",
+        ),
+        (
+            "grid: {acquisition: [5, 10]}\n",
+            "r.yaml:10:21: grid.acquisition: expected a list of values, as in grid: {acquisition: {query_size: [5, "
+            "20]}}, got a list",
+        ),
+        (
+            "grid: 5\n",
+            "r.yaml:10:7: grid: expected a list of values, as in grid: {acquisition: {query_size: [5, 20]}}, got 5",
+        ),
+        (
+            "zip: {acquisition: {query_size: [5, 10], budget: [20]}}\n",
+            "r.yaml:10:6: zip: expected lists of one length, got 2 in zip.acquisition.query_size, 1 in "
+            "zip.acquisition.budget",
+        ),
+        (
+            "grid: {acquisition: {query_size: [5, 5]}}\n",
+            "r.yaml:10:7: grid: two conditions are called 'query_size_5'; give each value once",
+        ),
+        (
+            "grid: {acquisition: {query_size: [5, many]}}\n",
+            "r.yaml:10:38: grid.acquisition.query_size[1]: expected an integer, got 'many'",
+        ),
+        (
+            "grid: {acquisition: {strategy: [margin, marginn]}}\n",
+            "r.yaml:10:41: grid.acquisition.strategy[1]: no strategy is called 'marginn'; did you mean 'margin'?",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(file: Path, text: str, said: str) -> None:
+    found = problems(file, BASE + ARMS.replace("  margin: {acquisition: {strategy: margin}}", "  margin: {}") + text)
+    assert len(found) == 1 and found[0].startswith(said), found
+
+
+def test_names_stay_names_of_folders(file: Path) -> None:
+    (said,) = problems(file, BASE + ARMS.replace("margin", "m" * 95) + "grid: {learner: {steps: [30, 60]}}\n")
+    assert "too long for a folder" in said
