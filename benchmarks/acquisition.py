@@ -28,7 +28,7 @@ from rows import append_row, made_now, read_rows
 
 from ssal import registry
 from ssal.cells import Cell, cells_of
-from ssal.compare import environment
+from ssal.conclude import environment
 from ssal.errors import BadInput
 from ssal.evaluation.statistics import aubc, paired_interval
 from ssal.executors import local

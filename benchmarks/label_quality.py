@@ -20,7 +20,7 @@ import typer
 from learners import RESULTS, arm_of
 
 from ssal.cells import images_of
-from ssal.compare import environment
+from ssal.conclude import environment
 from ssal.learner.label_quality import label_disagreement
 from ssal.pretext.pretrain import pretrain
 from ssal.streams import generator

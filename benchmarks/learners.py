@@ -29,7 +29,7 @@ from rows import append_row, made_now, read_rows
 
 from ssal import registry
 from ssal.cells import images_of
-from ssal.compare import environment
+from ssal.conclude import environment
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
 from ssal.evaluation.statistics import paired_interval

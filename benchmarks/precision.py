@@ -20,7 +20,7 @@ import typer
 from learners import RESULTS, arm_of, drawn
 
 from ssal.cells import images_of
-from ssal.compare import environment
+from ssal.conclude import environment
 from ssal.data.images import Images
 from ssal.evaluate_encoder import measure
 from ssal.evaluation.metrics import evaluate

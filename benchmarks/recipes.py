@@ -19,7 +19,7 @@ from pathlib import Path
 
 from measuring import processor_in_words
 
-from ssal.compare import environment
+from ssal.conclude import environment
 from ssal.evaluation.results import budgets_in, lines, percent, read_results
 
 RESULTS = Path(__file__).parent / "results"

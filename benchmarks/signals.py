@@ -34,7 +34,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from ssal import recipe, registry
 from ssal.acquisition.choose import choose
 from ssal.artefacts import read_json, write_json
-from ssal.compare import environment
+from ssal.conclude import environment
 from ssal.data.images import Images, ImageSet
 from ssal.errors import BadInput
 from ssal.labelling.ledger import Entry, Ledger

@@ -75,13 +75,14 @@ def compare(
     jobs: Jobs = 0,
 ) -> None:
     """Run every arm and seed side by side; print the table and a verdict, write report.html."""
-    from ssal.compare import conclude, run_all
+    from ssal.compare import run_all
+    from ssal.conclude import conclude
 
     loaded = _load(recipe, overrides)
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
-    said = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    comparisons = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
     _table(ended, checkpoints / loaded.name / "results.csv")
-    for sentence in (said["sentence"], *said["details"], *said["others"]):
+    for sentence in (sentence for one in comparisons for sentence in one.words()):
         typer.echo(f"\n{sentence}")
     typer.echo(f"\nreport: {checkpoints / loaded.name / 'report.html'}")
     _leave(ended)
@@ -152,7 +153,8 @@ def audit(
 ) -> None:
     """List the labels that similar images disagree with, most doubtful first, as audit.csv and in report.html."""
     from ssal.audit import audit as audited
-    from ssal.compare import conclude, so_far
+    from ssal.compare import so_far
+    from ssal.conclude import conclude
 
     loaded = _load(recipe, overrides)
     path, suspects = audited(loaded, checkpoints, arm, seed)
@@ -179,7 +181,8 @@ def query(
     """Show what every strategy would ask for with a learner that stands: overlap, classes, errors; changes no run."""
     from rich.console import Console
 
-    from ssal.compare import conclude, so_far
+    from ssal.compare import so_far
+    from ssal.conclude import conclude
     from ssal.evaluation.picks import picks_notes, picks_table
     from ssal.query import PICKS, QUERY
     from ssal.query import query as queried

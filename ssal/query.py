@@ -86,7 +86,7 @@ def query(
     round `number` the last with a learner, `size` the arm's own or the rest of the pool, unless given. Every strategy
     is called as a run would call it in that round, with the arm's options where it has some. Raises BadInput.
     """
-    cell = cells_named(recipe, checkpoints, arm or recipe.treatment or next(iter(recipe.arms)), seed)[0]
+    cell = cells_named(recipe, checkpoints, arm or recipe.first_arm, seed)[0]
     wanted = _wanted(recipe, cell.arm, strategies)
     stand = standing(recipe, cell, checkpoints, number)
     if not stand.free:

@@ -10,7 +10,8 @@ from command_line import CommandLine, refused
 from synthetic_results import ARMS, synthetic_results
 from tiny_runs import write_pictures
 
-from ssal.compare import Ended, conclude
+from ssal.compare import Ended
+from ssal.conclude import conclude
 from ssal.recipe import load
 
 RECIPE = """\

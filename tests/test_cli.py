@@ -159,7 +159,7 @@ def test_compare_runs_every_cell_and_says_what_it_found(ssal: CommandLine) -> No
         f"report: {folder}/report.html",
     ):
         assert part in said.out, part
-    verdict = json.loads((folder / "verdict.json").read_text())
+    (verdict,) = json.loads((folder / "verdict.json").read_text())["comparisons"]
     assert verdict["sentence"] in said.out
     assert (folder / "report.html").stat().st_size > 10_000
     assert len(list(Path("checkpoints/encoders").iterdir())) == 1, "one encoder for all, as encoders: 1 says"

@@ -25,6 +25,7 @@ TOP = {
     "cli": 5,
     "__main__": 6,
     "compare": 4,
+    "conclude": 4,
     "cells": 4,
     "project": 4,
     "audit": 4,

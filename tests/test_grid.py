@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from ssal.compare import run_all
+from ssal.conclude import conclude
 from ssal.errors import BadInput
 from ssal.recipe import load
 
@@ -183,6 +186,24 @@ def test_what_is_wrong_is_told_with_its_place(file: Path, text: str, said: str) 
     assert len(found) == 1 and found[0].startswith(said), found
 
 
+@pytest.mark.slow
+def test_conditions_run_and_are_judged_one_by_one(file: Path, tmp_path: Path) -> None:
+    """On frozen features of an untrained network, where a cell costs seconds."""
+    text = BASE.replace("learner: {method: fixmatch, steps: 60, threshold: 0.9}", "learner: {method: linear_probe}")
+    file.write_text("seeds: [0, 1]\n" + text + ARMS + "grid: {acquisition: {query_size: [10, 20]}}\n")
+    recipe = load(file)
+    ended = run_all(recipe, [], tmp_path, jobs=1)
+    assert ended.failed == {} and len(ended.rows) == 2 * 2 * (4 + 2)
+    low, high = conclude(recipe, ended, tmp_path, "ssal compare r.yaml")
+    assert (low.condition, high.condition) == ("query_size_10", "query_size_20")
+    assert low.verdict["final"]["labels"] == high.verdict["final"]["labels"] == 40
+    assert [entry["labels"] for entry in high.verdict["differences"]] == [20, 40]
+    written = json.loads((tmp_path / "tried" / "verdict.json").read_text())["comparisons"]
+    assert [one["condition"] for one in written] == ["query_size_10", "query_size_20"]
+    assert written[0]["sentence"] == low.verdict["sentence"] != high.verdict["sentence"]
+
+
 def test_names_stay_names_of_folders(file: Path) -> None:
-    (said,) = problems(file, BASE + ARMS.replace("margin", "m" * 95) + "grid: {learner: {steps: [30, 60]}}\n")
-    assert "too long for a folder" in said
+    long = ARMS.replace("  margin:", f"  {'m' * 95}:").replace("treatment: margin", f"treatment: {'m' * 95}")
+    found = problems(file, BASE + long + "grid: {learner: {steps: [30, 60]}}\n")
+    assert len(found) == 2 and all("too long for a folder" in line for line in found)

@@ -25,7 +25,8 @@ import ssal.query
 import ssal.standing
 from ssal import backbones, registry
 from ssal.artefacts import locked, write_tensors
-from ssal.compare import conclude, so_far
+from ssal.compare import so_far
+from ssal.conclude import conclude
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.errors import BadInput, Diverged, Waiting

@@ -11,6 +11,7 @@ import pytest
 from tiny_runs import SMALL, write_pictures
 
 from ssal import compare, registry
+from ssal.conclude import conclude
 from ssal.evaluation.results import read_results
 from ssal.recipe import Arm, Recipe, load
 
@@ -125,8 +126,10 @@ def test_a_shrunken_run_finishes(path: Path, folder: Path, tmp_path: Path, monke
             measured = ["accuracy", "macro_f1", *(f"{reference}_accuracy" for reference in arm.references)]
             assert all(0 <= row[metric] <= 1 for metric in measured)
             assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
-    said = compare.conclude(recipe, ended, tmp_path, "the command")
-    assert said["sentence"] and (recipe.baseline is None or said["baseline"] == recipe.baseline)
+    comparisons = conclude(recipe, ended, tmp_path, "the command")
+    assert [one.condition for one in comparisons] == list(recipe.conditions)
+    for one in comparisons:
+        assert one.verdict["sentence"] and one.verdict["baseline"] == recipe.baseline
     assert (tmp_path / recipe.name / "report.html").stat().st_size > 10_000
 
     monkeypatch.setattr(compare, "run_cell", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +56,12 @@ def _typed(name: str, text: str) -> Any:
 def arms_in(results: Sequence[Row]) -> list[str]:
     """Return the arms, in order of first appearance."""
     return list(dict.fromkeys(row["arm"] for row in results))
+
+
+def renamed(results: Sequence[Row], arms: Mapping[str, str]) -> list[Row]:
+    """Return the rows of `arms` (name -> name in `results`), each under its name."""
+    names = {arm: name for name, arm in arms.items()}
+    return [{**row, "arm": names[row["arm"]]} for row in results if row["arm"] in names]
 
 
 def companions_in(results: Sequence[Row]) -> dict[str, str]:

@@ -142,6 +142,12 @@ class Recipe:
     """Name of an arm in every condition."""
     treatment: str | None
 
+    @property
+    def first_arm(self) -> str:
+        """The arm that is looked at where none is named: the treatment under the first condition, or the first one."""
+        arms = next(iter(self.conditions.values()))
+        return arms[self.treatment] if self.treatment else next(iter(self.arms))
+
     def resolved(self) -> dict[str, Any]:
         """Return everything with defaults filled in, as JSON."""
         compare = {"baseline": self.baseline, "treatment": self.treatment} if self.baseline else None

@@ -31,11 +31,12 @@ _VARIABLES = {_INK: "--ink-soft", _GRID: "--line", _REFERENCE: "--reference"} | 
 }
 
 
-def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str) -> str:
+def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str, condition: str = "") -> str:
     """Draw accuracy against labels: the mean of each arm, every seed's points, and a band over seeds.
 
     `colours` gives the number of each arm's colour; `band` is `interval` (95 % t interval) or `sd`.
     References are dashed, without points; an arm with one label count far beyond the others is a dotted level.
+    Drawings of different conditions may stand on one page.
     """
     far = beyond(found)
     told = {
@@ -82,7 +83,7 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
         _labels_axis(axes, budgets_in([line for line in found if line not in far]), 12 if size is not PHONE else 5)
         axes.set_ylabel("test accuracy, %", color=_INK)
 
-    return _both(draw, description, "curves", PAGE)
+    return _both(draw, description, f"curves{condition}", PAGE)
 
 
 def beyond(found: Sequence[Line]) -> list[Line]:
@@ -91,7 +92,9 @@ def beyond(found: Sequence[Line]) -> list[Line]:
     return [] if most is None else [line for line in found if len(line.cells) == 1 and min(line.cells) > 2 * most]
 
 
-def difference_curve(differences: Sequence[Mapping[str, Any]], treatment: str, baseline: str, colour: int) -> str:
+def difference_curve(
+    differences: Sequence[Mapping[str, Any]], treatment: str, baseline: str, colour: int, condition: str = ""
+) -> str:
     """Draw the paired difference at each label count: every seed's, their mean, and its 95 % t interval."""
     description = f"Paired difference of {treatment} minus {baseline}. " + " ".join(
         f"{entry['labels']} labels: {100 * entry['mean']:+.1f} points." for entry in differences
@@ -135,7 +138,7 @@ def difference_curve(differences: Sequence[Mapping[str, Any]], treatment: str, b
         _labels_axis(axes, labels, 10 if size is not PHONE else 5)
         axes.set_ylabel("difference, points", color=_INK)
 
-    return _both(draw, description, "difference", HALF)
+    return _both(draw, description, f"difference{condition}", HALF)
 
 
 def _span(line: Line, labels: int, band: str) -> tuple[float, float]:

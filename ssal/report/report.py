@@ -11,16 +11,16 @@ from statistics import fmean
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 from PIL import Image
 from ruamel.yaml import YAML
 from torch import Tensor
 
 from ssal.artefacts import fingerprint, write_text
 from ssal.errors import listing
-from ssal.evaluation.results import SECONDS, Line, Row, arms_in, budgets_in, left_out, lines, percent, seeds_in
-from ssal.evaluation.sentences import INTERVALS_FROM, points
-from ssal.report.curves import COLOURS, beyond, difference_curve, learning_curves
+from ssal.evaluation.results import SECONDS, Row, arms_in, percent
+from ssal.evaluation.sentences import points
+from ssal.report.comparison import Comparison, shown
+from ssal.report.curves import COLOURS
 
 SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
@@ -37,10 +37,10 @@ MARKS = "●■◆▲▼✚✖✱"
 def write_report(
     folder: Path,
     results: Sequence[Row],
+    comparisons: Sequence[Comparison],
     recipe_resolved: Mapping[str, Any],
     gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]],
     class_mix: Mapping[str, Sequence[Mapping[str, Any]]],
-    verdict: Mapping[str, Any],
     notes: Sequence[str],
     environment: Mapping[str, Any],
     doubtful: Sequence[Mapping[str, Any]] = (),
@@ -49,18 +49,16 @@ def write_report(
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
     `gallery` holds per arm (round, [{id, data_uri, label, score}]), best first; `class_mix` per arm [{round, counts}]
-    with counts by class name; `verdict` is what evaluation.verdict returns. `environment["command"]`, where given, is
-    shown as the line to type again. `doubtful` holds what an audit found, [{id, data_uri, label, propagated}];
-    `queried` what query.json holds, with `pictures` per strategy as in `gallery`, their label being the prediction.
+    with counts by class name. `results` are the rows of all arms under their whole names, which `comparisons` hold by
+    condition. `environment["command"]`, where given, is shown as the line to type again. `doubtful` holds what an
+    audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with `pictures` per strategy as
+    in `gallery`, their label being the prediction.
     """
-    found = lines(results)
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
-    colours = _colours(arms, verdict)
-    pairs = verdict.get("differences") or []
-    least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
-    band = "interval" if least >= INTERVALS_FROM else "sd"
+    colours = _colours(arms, comparisons)
+    seen = [shown(comparison, colours) for comparison in comparisons]
     seeds = sorted({int(row["seed"]) for row in results})
-    budgets = budgets_in(found)
+    budgets = sorted({labels for one in seen for labels in one["budgets"]})
     facts = [
         f"{len(arms)} arm{'s' * (len(arms) != 1)}",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
@@ -73,31 +71,15 @@ def write_report(
     page = _template().render(
         name=str(recipe_resolved.get("name", "comparison")),
         facts=facts,
-        verdict=verdict,
+        comparisons=seen,
         notes=list(notes),
-        found=found,
-        budgets=budgets,
-        references=any(line.reference for line in found),
-        unequal=left_out(results, found),
-        tested=seeds_in(found),
         percent=percent,
         points=points,
         colours=colours,
         marks=MARKS,
         seeds=seeds,
-        methods={row["arm"]: _methods(row) for row in results},
-        band=band,
-        tiles=_tiles(found, verdict, budgets),
-        curves=Markup(learning_curves(_drawn(found, verdict), colours, band)) if found else "",
-        drawn=_drawn(found, verdict),
-        far=beyond(found),
+        methods={row["arm"]: _methods(row) for one in (results, *(c.results for c in comparisons)) for row in one},
         listing=listing,
-        pairs=pairs,
-        difference=Markup(
-            difference_curve(pairs, verdict["treatment"], verdict["baseline"], colours[verdict["treatment"]])
-        )
-        if pairs
-        else "",
         arms=arms,
         mix=_mix(class_mix),
         gallery=_fitting(gallery, PICTURE_BYTES),
@@ -148,10 +130,16 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html")
 
 
-def _colours(arms: Sequence[str], verdict: Mapping[str, Any]) -> dict[str, int]:
-    """Return arm -> number of its colour and marker; treatment and baseline have the same two in every report."""
-    first = [str(verdict.get(name)) for name in ("treatment", "baseline")]
-    return {arm: number % COLOURS for number, arm in enumerate(sorted(arms, key=[*first, *arms].index))}
+def _colours(arms: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """Return arm -> number of its colour and marker, by its whole name and by its name in a condition, which share it.
+
+    Treatment and baseline have the same two in every report.
+    """
+    first = [str(comparison.verdict.get(name)) for comparison in comparisons for name in ("treatment", "baseline")]
+    inside = {whole: name for comparison in comparisons for name, whole in comparison.arms.items()}
+    names = list(dict.fromkeys(inside.get(arm, arm) for arm in arms))
+    numbers = {name: at % COLOURS for at, name in enumerate(sorted(names, key=[*first, *names].index))}
+    return numbers | {arm: numbers[inside.get(arm, arm)] for arm in arms}
 
 
 def _methods(row: Row) -> str:
@@ -159,20 +147,6 @@ def _methods(row: Row) -> str:
     if row.get("companions"):
         words[1] += f" + {row['companions']}"
     return " → ".join(word for word in words if word and word != "none")
-
-
-def _drawn(found: Sequence[Line], verdict: Mapping[str, Any]) -> list[Line]:
-    """Return the arms, and of each reference the line on the baseline's labels, or its first."""
-    kept: dict[str, Line] = {}
-    for line in found:
-        if line.reference and (line.reference not in kept or verdict.get("baseline") in line.arms):
-            kept[line.reference] = line
-    return [line for line in found if not line.reference or kept[line.reference] is line]
-
-
-def _tiles(found: Sequence[Line], verdict: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
-    labels = (verdict.get("final") or {}).get("labels", budgets[-1] if budgets else 0)
-    return {"labels": labels, "lines": [line for line in found if labels in line.cells]}
 
 
 def _mix(class_mix: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from synthetic_results import synthetic_results
 
 from ssal.evaluation.picks import side_by_side
 from ssal.evaluation.verdict import verdict
+from ssal.report.comparison import Comparison
 from ssal.report.report import data_uri, write_report
 
 
@@ -92,4 +93,7 @@ def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int
             "command": "ssal compare recipes/synthetic.yaml",
         },
     }
-    return write_report(folder, **(arguments | changes))
+    arguments |= changes
+    rows, said = arguments["results"], arguments.pop("verdict")
+    whole = [Comparison("", {row["arm"]: row["arm"] for row in rows}, rows, said)]
+    return write_report(folder, **({"comparisons": whole} | arguments))

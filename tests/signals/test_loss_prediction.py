@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from ssal import compare
 from ssal.artefacts import read_tensors
+from ssal.conclude import conclude
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.load import load as load_images
@@ -181,7 +182,7 @@ def test_a_head_does_not_change_an_arm_in_silence(tmp_path: Path) -> None:
     path.write_text(ARMS.replace("PATH", str(write_pictures(tmp_path / "pictures"))))
     loaded = load(path)
     ended = compare.run_all(loaded, [], tmp_path, jobs=1)
-    said = compare.conclude(loaded, ended, tmp_path, "the command")
+    said = conclude(loaded, ended, tmp_path, "the command")[0].verdict
     rows = read_results(tmp_path / "heads" / "results.csv")
     notes = {row["arm"]: row["companions"] for row in rows}
     assert notes == {

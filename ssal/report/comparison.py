@@ -1,0 +1,71 @@
+"""What the page shows of one comparison: its verdict, curves, differences and table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from ssal.evaluation.results import Line, Row, budgets_in, left_out, lines, seeds_in
+from ssal.evaluation.sentences import INTERVALS_FROM
+from ssal.report.curves import beyond, difference_curve, learning_curves
+
+
+class Comparison(NamedTuple):
+    """The arms under one condition, by their names in it."""
+
+    condition: str
+    """Empty where nothing is varied."""
+    arms: Mapping[str, str]
+    """Name of an arm in it -> its whole name."""
+    results: Sequence[Row]
+    verdict: Mapping[str, Any]
+    """What evaluation.verdict returns."""
+
+    def words(self) -> list[str]:
+        """Return the verdict in sentences, after the name of the condition."""
+        said = self.verdict
+        return [*filter(None, [self.condition]), said["sentence"], *said["details"], *said["others"]]
+
+
+def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
+    """Return what comparison.html draws; `colours` gives the number of each arm's colour."""
+    condition, _, results, verdict = comparison
+    found = lines(results)
+    budgets, drawn, pairs = budgets_in(found), _drawn(found, verdict), verdict.get("differences") or []
+    least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
+    band = "interval" if least >= INTERVALS_FROM else "sd"
+    treatment, baseline = verdict.get("treatment"), verdict.get("baseline")
+    return {
+        "condition": condition,
+        "verdict": verdict,
+        "found": found,
+        "budgets": budgets,
+        "references": any(line.reference for line in found),
+        "unequal": left_out(results, found),
+        "tested": seeds_in(found),
+        "band": band,
+        "tiles": _tiles(found, verdict, budgets),
+        "curves": Markup(learning_curves(drawn, colours, band, condition)) if found else "",
+        "drawn": drawn,
+        "far": beyond(found),
+        "pairs": pairs,
+        "difference": Markup(difference_curve(pairs, str(treatment), str(baseline), colours[str(treatment)], condition))
+        if pairs
+        else "",
+    }
+
+
+def _drawn(found: Sequence[Line], verdict: Mapping[str, Any]) -> list[Line]:
+    """Return the arms, and of each reference the line on the baseline's labels, or its first."""
+    kept: dict[str, Line] = {}
+    for line in found:
+        if line.reference and (line.reference not in kept or verdict.get("baseline") in line.arms):
+            kept[line.reference] = line
+    return [line for line in found if not line.reference or kept[line.reference] is line]
+
+
+def _tiles(found: Sequence[Line], verdict: Mapping[str, Any], budgets: Sequence[int]) -> dict[str, Any]:
+    labels = (verdict.get("final") or {}).get("labels", budgets[-1] if budgets else 0)
+    return {"labels": labels, "lines": [line for line in found if labels in line.cells]}
