@@ -11,11 +11,12 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -178,14 +179,44 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; another that wants it waits. The kernel frees it when a process dies."""
+def locked(folder: Path, seconds: float | None = None) -> Iterator[None]:
+    """Hold `folder` for this process; another that wants it waits. The kernel frees it when a process dies.
+
+    Raises BlockingIOError where it is not free within `seconds`.
+    """
     make_folder(folder)
     with disk_errors(folder):
         file = (folder / ".lock").open("w")
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if seconds is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            patience = time.monotonic() + seconds
+            while not _taken(file):
+                if time.monotonic() >= patience:
+                    raise BlockingIOError(f"{folder} is held by another process")
+                time.sleep(0.05)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    """Take the lock on a file, or say that another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def held(folder: Path) -> bool:
+    """Say whether a process holds `folder`."""
+    if not (folder / ".lock").exists():
+        return False
+    try:
+        with locked(folder, 0):
+            return False
+    except BlockingIOError:
+        return True
 
 
 _makes = ContextVar("makes", default=True)

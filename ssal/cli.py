@@ -73,12 +73,17 @@ def compare(
     checkpoints: Checkpoints = Path("checkpoints"),
     overwrite: Overwrite = False,
     jobs: Jobs = 0,
+    status: Annotated[bool, typer.Option("--status", help="Only say how far it is, also while it runs")] = False,
 ) -> None:
     """Run every arm and seed side by side; print the table and a verdict, write report.html."""
     from ssal.compare import run_all
     from ssal.conclude import conclude
+    from ssal.status import print_status
 
     loaded = _load(recipe, overrides)
+    if status:
+        print_status(loaded, checkpoints)
+        return
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite)
     comparisons = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
     _table(ended, checkpoints / loaded.name / "results.csv")
@@ -244,15 +249,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         app()
-    except BadInput as error:
+    except (BadInput, Waiting, Diverged) as error:
         typer.echo(f"{error}", err=True)
-        sys.exit(BAD_INPUT)
-    except Waiting as error:
-        typer.echo(f"{error}", err=True)
-        sys.exit(WAITING)
-    except Diverged as error:
-        typer.echo(f"{error}", err=True)
-        sys.exit(FAILED)
+        sys.exit({BadInput: BAD_INPUT, Waiting: WAITING, Diverged: FAILED}[type(error)])
     except SystemExit as end:  # typer ends like this on Ctrl-C
         if end.code in (INTERRUPTED, TERMINATED):
             typer.echo("stopped; the same command goes on from here", err=True)

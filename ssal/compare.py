@@ -14,12 +14,13 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ssal.artefacts import write_json
 from ssal.cells import Cell, cells_of, images_of, run_cell
 from ssal.claim import finished, unchanged
 from ssal.errors import BadInput, Waiting, told
 from ssal.evaluation.results import write_results
 from ssal.executors import local
-from ssal.project import results
+from ssal.project import FAILED, results
 from ssal.recipe import Recipe
 
 log = logging.getLogger("ssal")
@@ -75,6 +76,7 @@ def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int =
                 waiting.append(value)
             elif state != "done":
                 failed[name] = f"{state}: {value}"
+                write_json(todo[index].folder / FAILED, {"state": state, "reason": value})
                 log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", failed[name])
     if refused:
         for text in waiting:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ssal import registry
-from ssal.artefacts import disk_errors, make_folder, read_json, sweep, write_json
+from ssal.artefacts import locked, make_folder, read_json, sweep, write_json
 from ssal.claim import claim
 from ssal.data.images import Images
 from ssal.errors import BadInput
@@ -18,6 +18,8 @@ from ssal.recipe import Arm
 from ssal.round import round_number, run_round
 
 log = logging.getLogger("ssal")
+FAILED = "failed.json"
+"""Why a cell ended that did not finish, until it is run again."""
 
 
 def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: Path, overwrite: bool = False) -> None:
@@ -25,14 +27,12 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
 
     Raises BadInput where another recipe made what stands there, or another process is at work on it.
     """
-    make_folder(folder)
-    with disk_errors(folder):
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with ExitStack() as stack:
+        try:  # for a moment: who looks at the status holds the folder for no longer
+            stack.enter_context(locked(folder, 1.0))
         except BlockingIOError:
             raise BadInput(f"{folder}: another process is running this arm and seed; wait for it, or stop it") from None
+        (folder / FAILED).unlink(missing_ok=True)
         for place in (folder, *folder.glob("round_*")):
             sweep(place)
         check_images(arm, images)

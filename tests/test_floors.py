@@ -26,6 +26,7 @@ TOP = {
     "__main__": 6,
     "compare": 4,
     "conclude": 4,
+    "status": 4,
     "cells": 4,
     "project": 4,
     "audit": 4,
