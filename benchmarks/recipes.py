@@ -37,7 +37,7 @@ def main() -> None:
             sys.exit(done.stderr + done.stdout)
         (found,) = Path(folder).glob("*/results.csv")
         shutil.copy(found, RESULTS / f"{name}.csv")
-    rows = read_results(RESULTS / f"{name}.csv")
+        rows = read_results(found)
     table = lines(rows)
     budgets = budgets_in(table)
     shown = [override for override in overrides if not override.startswith("data.path=")]

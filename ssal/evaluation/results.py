@@ -25,20 +25,43 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_er
 SECONDS = ("pretrain_seconds", "train_seconds", "score_seconds", "select_seconds")
 
 
+KEY = ("arm", "seed", "round", "labels")
+"""What tells a row from every other."""
+TIMINGS = "timings.csv"
+"""Beside results.csv, which thus follows from the recipe alone: no run takes the same time twice."""
+
+
 def write_results(path: Path, results: Sequence[Row]) -> None:
-    """Write `results` as CSV to `path`, all or nothing; a value that a row lacks is left empty."""
+    """Write `results` as CSV to `path`, and their seconds to timings.csv beside it; values a row lacks are left empty.
+
+    Each file is written whole or not at all.
+    """
     references = [f"{name}_accuracy" for name in references_in(results)]
-    columns = ["arm", *COUNTS, *METRICS, *references, *SECONDS, *WORDS[1:-1]]
-    columns += dict.fromkeys(name for row in results for name in row if name not in columns)
+    columns = [*KEY, *METRICS, *references, *WORDS[1:-1]]
+    columns += dict.fromkeys(name for row in results for name in row if name not in (*columns, *SECONDS))
+    _write(path.with_name(TIMINGS), (*KEY, *SECONDS), results)
+    _write(path, columns, results)
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(results)
+    writer.writerows(rows)
     write_text(path, text.getvalue())
 
 
 def read_results(path: Path) -> list[Row]:
-    """Return what `write_results` left at `path`, numbers as numbers; empty numbers are left out of their row."""
+    """Return what `write_results` left at `path` and beside it, numbers as numbers; empty ones are left out."""
+    timings = {_key(row): row for row in _read(path.with_name(TIMINGS))} if path.with_name(TIMINGS).exists() else {}
+    return [{**row, **timings.get(_key(row), {})} for row in _read(path)]
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in KEY)
+
+
+def _read(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     try:

@@ -22,14 +22,18 @@ def test_results_come_back_as_they_were_written(tmp_path):
     rows[0]["arm"] = 'a, "quoted"\narm'
     write_results(tmp_path / "results.csv", rows)
     assert read_results(tmp_path / "results.csv") == rows
-    assert [item.name for item in tmp_path.iterdir()] == ["results.csv"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["results.csv", "timings.csv"]
+    (tmp_path / "timings.csv").unlink()
+    assert read_results(tmp_path / "results.csv") == [
+        {name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows
+    ]
 
 
 def test_the_columns_are_those_people_rely_on(tmp_path):
     write_results(tmp_path / "results.csv", synthetic_results())
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         header = next(csv.reader(file))
-    assert header[:19] == [
+    assert header[:15] == [
         "arm",
         "seed",
         "round",
@@ -39,10 +43,6 @@ def test_the_columns_are_those_people_rely_on(tmp_path):
         "macro_f1",
         "expected_calibration_error",
         "svm_accuracy",
-        "pretrain_seconds",
-        "train_seconds",
-        "score_seconds",
-        "select_seconds",
         "strategy",
         "learner",
         "pretext",
@@ -50,6 +50,9 @@ def test_the_columns_are_those_people_rely_on(tmp_path):
         "oracle",
         "negative_log_likelihood",
     ]
+    timings = (tmp_path / "timings.csv").read_text(encoding="utf-8").splitlines()
+    assert timings[0] == "arm,seed,round,labels,pretrain_seconds,train_seconds,score_seconds,select_seconds"
+    assert timings[1] == "supervised,0,0,20,0.0,3.0,0.4,0.02"
 
 
 def test_an_empty_comparison_still_has_a_header_and_a_table(tmp_path):
@@ -71,9 +74,9 @@ def test_rows_may_lack_values(tmp_path):
 
 def test_a_word_where_a_number_belongs_is_named(tmp_path):
     write_results(tmp_path / "results.csv", synthetic_results(seeds=1))
-    text = (tmp_path / "results.csv").read_text(encoding="utf-8")
-    (tmp_path / "results.csv").write_text(text.replace(",9.5,", ",soon,"), encoding="utf-8")
-    with pytest.raises(BadInput, match="results.csv: expected numbers.*soon"):
+    text = (tmp_path / "timings.csv").read_text(encoding="utf-8")
+    (tmp_path / "timings.csv").write_text(text.replace(",9.5,", ",soon,"), encoding="utf-8")
+    with pytest.raises(BadInput, match="timings.csv: expected numbers.*soon"):
         read_results(tmp_path / "results.csv")
 
 
