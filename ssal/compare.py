@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,12 @@ from ssal.cells import Cell, cells_of, images_of, run_cell
 from ssal.claim import finished, unchanged
 from ssal.errors import BadInput, Waiting, told
 from ssal.evaluation.results import write_results
-from ssal.executors import local
+from ssal.executors import local, named
 from ssal.project import FAILED, results
 from ssal.recipe import Recipe
 
 log = logging.getLogger("ssal")
+LOCAL = "local"
 ENDS = {"done": "done", "Waiting": "waits for people", "BadInput": "refused"}
 """State of a cell -> what the progress line says."""
 
@@ -40,9 +41,18 @@ class Ended:
     """Where people are still to answer."""
 
 
-def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int = 0, overwrite: bool = False) -> Ended:
-    """Run every cell that is not finished, and write results.csv.
+def run_all(
+    recipe: Recipe,
+    overrides: list[str],
+    checkpoints: Path,
+    jobs: int = 0,
+    overwrite: bool = False,
+    executor: str = LOCAL,
+    cells_per_gpu: int = 1,
+) -> Ended:
+    """Run every cell that is not finished, `jobs` side by side (0: see `default_jobs`), and write results.csv.
 
+    `executor` is a word that executors.named knows. Where cells use a GPU, each has one, or shares it with others.
     Raises BadInput, after the other cells have run, where a cell refuses its recipe; results.csv then stays as it was.
     """
     cells = cells_of(recipe, checkpoints)
@@ -64,8 +74,11 @@ def run_all(recipe: Recipe, overrides: list[str], checkpoints: Path, jobs: int =
         for cell in todo
     ]
     names = [f"{cell.arm.name} seed {cell.seed}" for cell in todo]
-    jobs = min(jobs or default_jobs(), len(todo))
-    ended = local.run("ssal.cells:run_cell", keywords, names, jobs) if jobs > 1 else _here(keywords)
+    gpus = _gpus(recipe)
+    run = named.executor(executor, checkpoints / recipe.name, gpus, cells_per_gpu)
+    jobs = min(jobs or default_jobs(gpus, cells_per_gpu), len(todo)) or 1
+    here = executor == LOCAL and jobs == 1
+    ended = _here(keywords) if here else run("ssal.cells:run_cell", keywords, names, jobs)
     with closing(ended):
         for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
             name = names[index]
@@ -98,9 +111,15 @@ def _finished(cell: Cell, checkpoints: Path) -> bool:
     return record is not None and unchanged(record, cell.arm, images_of(cell.arm, checkpoints), cell.folder)
 
 
-def default_jobs() -> int:
-    """Return how many cells run side by side: one per core on a CPU, one on a GPU."""
-    return 1 if torch.cuda.is_available() else local.cores()
+def _gpus(recipe: Recipe) -> list[str]:
+    """Return this machine's GPUs by number, where a cell of the recipe uses one."""
+    wanted = any(arm.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") for arm in recipe.arms.values())
+    return [str(number) for number in range(torch.cuda.device_count())] if wanted else []
+
+
+def default_jobs(gpus: Sequence[str] = (), cells_per_gpu: int = 1) -> int:
+    """Return how many cells run side by side: one per core on CPUs, `cells_per_gpu` per GPU."""
+    return len(gpus) * cells_per_gpu or local.cores()
 
 
 def tracked(ended: Iterable[Any], total: int) -> Iterator[Any]:

@@ -33,11 +33,17 @@ def _next(queue: SimpleQueue[Any]) -> Any:
 
 
 def run(
-    function: str, cells: Sequence[dict[str, Any]], names: Sequence[str], jobs: int, tries: int = 2
+    function: str,
+    cells: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    jobs: int,
+    devices: Sequence[str] = (),
+    tries: int = 2,
 ) -> Generator[tuple[int, str, Any]]:
     """Call `module:function` with every cell's keywords; yield (index, state, value) as cells end.
 
-    What a worker says on standard error is logged line by line under the name of its cell.
+    What a worker says on standard error is logged line by line under the name of its cell. The workers take turns at
+    `devices`, GPUs by number: each sees one alone; where none are named, they see what this process does.
 
     The state is `done` or the name of the exception. A worker that dies is replaced and its cell tried again; after
     `tries` deaths the cell's state is `Died` and the others go on. Closing the iterator kills the workers.
@@ -83,7 +89,8 @@ def run(
             ended.put(None)
 
     count = min(jobs, len(cells))
-    processes = [Process(function, threads=max(1, cores() // jobs)) for _ in range(count)]
+    turns = [devices[worker % len(devices)] if devices else "" for worker in range(count)]
+    processes = [Process(function, threads=max(1, cores() // jobs), device=device) for device in turns]
     threads = [threading.Thread(target=serve, args=(process,), daemon=True) for process in processes]
     try:
         for thread in threads:

@@ -24,9 +24,12 @@ class Died(Exception):
 class Process:
     """A worker, and its successor where it died."""
 
-    def __init__(self, function: str, threads: int) -> None:
-        """Start nothing yet."""
-        self.function, self.threads = function, str(threads)
+    def __init__(self, function: str, threads: int, device: str = "") -> None:
+        """Start nothing yet; `device` is the GPU that the worker sees alone, or empty."""
+        self.function = function
+        self.environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        if device:
+            self.environment["CUDA_VISIBLE_DEVICES"] = device
         self.child: subprocess.Popen[bytes] | None = None
         self.stopped = False
 
@@ -41,7 +44,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": self.threads, "MKL_NUM_THREADS": self.threads},
+            env={**os.environ, **self.environment},
         )
         if self.stopped:  # read after the child is written, as `stop` does it the other way round
             self.child.kill()

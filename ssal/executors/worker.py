@@ -13,6 +13,7 @@ import traceback
 from importlib import import_module
 
 from ssal.errors import told
+from ssal.executors.remote import answer
 
 
 def main() -> None:
@@ -29,17 +30,16 @@ def main() -> None:
     logging.getLogger("ssal").setLevel(int(os.environ.get("SSAL_LOG_LEVEL", logging.INFO)))
     cells: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(cells,), daemon=True).start()
-    module, _, name = sys.argv[1].partition(":")
-    function = getattr(import_module(module), name)
+    function = sys.argv[1]
+    import_module(function.partition(":")[0])
     while True:
-        line = cells.get()
+        state, value = answer(function, json.loads(cells.get()))
         try:
-            answer = json.dumps({"state": "done", "value": function(**json.loads(line))})
-        except BaseException as error:  # a cell that calls sys.exit ends like any other
-            logging.getLogger("ssal").debug("cell failed", exc_info=True)
-            answer = json.dumps({"state": type(error).__name__, "value": told(error)})
+            line = json.dumps({"state": state, "value": value})
+        except (TypeError, ValueError) as error:
+            line = json.dumps({"state": type(error).__name__, "value": told(error)})
         # A signal may end this process in the middle of the line; the parent takes half a line for none.
-        answers.write(answer + "\n")
+        answers.write(line + "\n")
         answers.flush()
 
 

@@ -1,0 +1,50 @@
+"""Which executor a word on the command line means: local, ray, ray://HOST:PORT, slurm, slurm:partition=gpu …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ssal.errors import BadInput, nearest
+
+Run = Callable[[str, Sequence[dict[str, Any]], Sequence[str], int], Generator[tuple[int, str, Any]]]
+"""Takes a function's name, cells, their names and how many at once; yields (index, state, value) as cells end."""
+EXECUTORS = ("local", "ray", "slurm")
+
+
+def executor(text: str, folder: Path, gpus: Sequence[str] = (), cells_per_gpu: int = 1) -> Run:
+    """Return what runs cells where `text` says; `gpus` are those of this machine, where cells want one.
+
+    `folder` is where an executor may leave its logs. Raises BadInput where no executor is called like that.
+    """
+    name, _, rest = text.partition(":")
+    if name == "local" and not rest:
+        from ssal.executors import local
+
+        return partial(local.run, devices=gpus if len(gpus) > 1 else ())
+    if name == "ray":
+        from ssal.executors import ray
+
+        address = text if rest.startswith("//") else rest
+        return partial(ray.run, address=address, gpus=1 / cells_per_gpu if gpus else 0.0)
+    if name == "slurm":
+        from ssal.executors import slurm
+
+        return partial(slurm.run, folder=folder / "slurm", options=_options(rest), gpus=int(bool(gpus)))
+    raise BadInput(
+        f"--executor: no executor is called {text!r}{nearest(name, EXECUTORS)} (one of: local, ray, ray://HOST:PORT, "
+        "ray:auto, slurm, slurm:partition=gpu,time=240)"
+    )
+
+
+def _options(text: str) -> dict[str, Any]:
+    """Return `partition=gpu,time=240` as a mapping, whole numbers as numbers."""
+    options: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value:
+            raise BadInput(f"--executor slurm: expected key=value, as in slurm:partition=gpu,time=240, got {part!r}")
+        options[key.strip()] = int(value) if value.strip().isdecimal() else value.strip()
+    return options

@@ -1,0 +1,108 @@
+"""Cells on a real Ray cluster of this machine: deaths, errors, words; the same results as the local executor's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_runs import recipe
+from worker_processes import CELLS, command
+
+from ssal import compare
+from ssal.errors import BadInput
+from ssal.executors import local
+from ssal.executors import ray as on_ray
+from ssal.recipe import Recipe
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'ssal[ray]'")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No token in the home folder, nothing sent, and the functions of the tests at hand."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    (tmp_path / "cells_of_a_test.py").write_text(CELLS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+
+
+def test_cells_end_with_a_state_whatever_happens_to_them(tmp_path: Path) -> None:
+    """One that is killed is tried again and then ends, one that always dies is given up, one that raises is told."""
+
+    def run(function: str, keywords: list[dict[str, Any]]) -> list[tuple[int, str, Any]]:
+        names = [f"cell {number}" for number in range(len(keywords))]
+        return sorted(on_ray.run(f"cells_of_a_test:{function}", keywords, names, 2))
+
+    deaths = {0: 0, 1: 1, 2: 9}
+    dying = [{"folder": str(tmp_path), "number": n, "deaths": count} for n, count in deaths.items()]
+    (first, second, third) = run("dies", dying)
+    assert (first, second) == ((0, "done", 1), (1, "done", 2))
+    assert third[:2] == (2, "Died") and third[2].startswith("its process died 2 times, last: ")
+    failed = run("fails", [{"number": n} for n in range(3)])
+    assert [state for _, state, _ in failed] == ["done", "Peculiar", "done"]
+    assert failed[1][2].startswith('number one, "quoted"\nover two lines (')
+    threads = str(max(1, local.cores() // 2))
+    assert run("threads", [{}]) == [(0, "done", threads)]
+
+
+def test_leaving_early_ends_the_cells(tmp_path: Path) -> None:
+    keywords = [{"folder": str(tmp_path), "number": n} for n in range(3)]
+    running = on_ray.run("cells_of_a_test:long", keywords, list("abc"), local.cores())
+    assert next(running) == (0, "done", 0)
+    running.close()
+    end = time.monotonic() + 30
+    pids = [int(path.name.removeprefix("pid_")) for path in tmp_path.glob("pid_*")]
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < end, "a cell outlives its asker"
+        time.sleep(0.1)
+
+
+def compared(folder: Path) -> Recipe:
+    return recipe(
+        folder / "tiny.yaml",
+        seeds=[0, 1],
+        data={"source": "digits", "size": 8, "flip": False},
+        learner={"method": "fixmatch", "steps": 12, "batch_size": 8, "mu": 2},
+        acquisition={"first_size": 10, "query_size": 8, "budget": 26},
+        compare={"baseline": "random", "treatment": "margin"},
+        arms={"random": {}, "margin": {"acquisition": {"strategy": "margin"}}},
+    )
+
+
+def kill_once(checkpoints: Path, killed: list[int]) -> None:
+    """Kill the worker of a cell that has bought its first labels."""
+    while not killed:
+        for pid in [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]:
+            words = command(pid)
+            if "ray::margin seed 0" in words and (checkpoints / "tiny/margin/seed_0/round_1").exists():
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                return
+        time.sleep(0.02)
+
+
+def test_results_are_the_local_executor_s_to_the_last_bit_with_a_worker_killed_on_the_way(tmp_path: Path) -> None:
+    loaded, written = compared(tmp_path), {}
+    jobs = local.cores()  # as many threads per cell in both
+    killed: list[int] = []
+    for executor in ("local", "ray"):
+        checkpoints = tmp_path / executor
+        if executor == "ray":
+            threading.Thread(target=kill_once, args=(checkpoints, killed), daemon=True).start()
+        ended = compare.run_all(loaded, [], checkpoints, jobs=max(2, jobs), executor=executor)
+        assert ended.failed == {} and len(ended.rows) == 2 * 2 * 3
+        written[executor] = (checkpoints / "tiny" / "results.csv").read_bytes()
+        assert (checkpoints / "tiny" / "timings.csv").exists()
+    assert killed, "no worker was killed"
+    assert written["ray"] == written["local"]
+
+
+def test_a_cluster_that_is_not_there_is_told_in_a_line() -> None:
+    with pytest.raises(BadInput, match="--executor ray: 127.0.0.1:1 cannot be used: .*; type --executor local"):
+        next(on_ray.run("cells_of_a_test:add", [{"a": 1, "b": 2}], ["a"], 1, address="127.0.0.1:1"))
