@@ -59,6 +59,8 @@ def floor(module: str) -> int:
         return 2
     if folder in ("executors", "report"):
         return 4
+    if folder == "commands":
+        return 5
     if folder == "recipe":
         return 3
     return TOP.get(module, 1 if folder in {*BESIDE, "backbones", "loop"} else 3)
