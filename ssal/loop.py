@@ -20,6 +20,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
+from ssal import tracking
 from ssal.artefacts import reading, writing
 from ssal.errors import BadInput, Diverged
 from ssal.progress import StageBar
@@ -77,6 +78,7 @@ class Steady(pl.Callback):
         self.losses = []
         self._check(losses.isfinite(), trainer, module)
         self.curve.append(float(losses.mean()))
+        tracking.log(self.names[1:], {"loss": self.curve[-1]}, module.global_step)
         log.debug("step %d of %d: loss %.4f", module.global_step, trainer.max_steps, self.curve[-1])
         if module.global_step < trainer.max_steps and time.monotonic() - self.saved >= self.checkpoint_seconds:
             trainer.save_checkpoint(self.folder / "training" / "last.ckpt")

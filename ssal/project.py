@@ -16,6 +16,7 @@ from ssal.errors import BadInput
 from ssal.labelling.ledger import GIVEN, Entry, Ledger
 from ssal.recipe import Arm
 from ssal.round import round_number, run_round
+from ssal.tracking import tracking
 
 log = logging.getLogger("ssal")
 FAILED = "failed.json"
@@ -36,6 +37,7 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
         for place in (folder, *folder.glob("round_*")):
             sweep(place)
         check_images(arm, images)
+        stack.enter_context(tracking(arm.trainer.get("trackers", ()), folder))
         claim(arm, images, folder, overwrite)
         ledger = Ledger(folder / "ledger.sqlite")
         if images.given and not ledger.entries():

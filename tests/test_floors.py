@@ -20,7 +20,17 @@ STAGES = {
     "labelling.ask",
     "evaluation.measure",
 }
-GROUND = {"registry", "method", "artefacts", "progress", "neighbours", "errors", "streams", "signals.vocabulary"}
+GROUND = {
+    "registry",
+    "method",
+    "artefacts",
+    "progress",
+    "tracking",
+    "neighbours",
+    "errors",
+    "streams",
+    "signals.vocabulary",
+}
 TOP = {
     "cli": 5,
     "__main__": 6,

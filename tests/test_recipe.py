@@ -105,6 +105,7 @@ def test_arms_lie_over_the_recipe(file: Path) -> None:
         "precision": fastest_precision("auto"),
         "compile": False,
         "checkpoint_seconds": 30.0,
+        "trackers": (),
     }
     assert ssl_only.backbone == {"name": "wrn_10_2", "weights": None}
 

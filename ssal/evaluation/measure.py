@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ssal import tracking
 from ssal.artefacts import write_json
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
@@ -66,3 +67,4 @@ def measure(
             predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())
             facts[f"{name}_accuracy"] = float((predicted == truth).float().mean())
     write_json(folder / "metrics.json", facts)
+    tracking.log(["labels"], facts, len(rows))

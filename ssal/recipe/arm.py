@@ -14,6 +14,7 @@ EXTENSIONS = {
     "trainer.accelerator",
     "trainer.devices",
     "trainer.checkpoint_seconds",
+    "trainer.trackers",
     "data.workers",
     "data.resident_limit_gib",
     "backbone.weights",

@@ -16,6 +16,7 @@ from ssal.learner.companion import check_stages
 from ssal.recipe.filling import Strategy
 from ssal.recipe.skeleton import NO_PRETEXT
 from ssal.recipe.yaml_tree import Node, Problems
+from ssal.tracking import missing
 
 OF_ENCODER = {"ssl_features", "labelled_ssl_features"}
 OF_FIRST_ROUND = {"features", "labelled_features"}
@@ -57,6 +58,9 @@ def check_arm(
         if name not in REFERENCES:
             hint = f"{nearest(name, REFERENCES)} (one of: {', '.join(REFERENCES)})"
             note("evaluation.references", f"no reference is called {name!r}{hint}", number)
+    for name in missing(values["trainer"].get("trackers", ())):
+        number = values["trainer"]["trackers"].index(name)
+        note("trainer.trackers", f"{name} is not installed; type pip install 'ssal[{name}]'", number)
     limit = registry.find("learner", learner["method"]).traits.get("most_labels") if learner else None
     if limit and acquisition and acquisition["budget"] > limit:
         why = f"{arm}{learner['method']!r} takes at most {limit} labels, as its cost grows with their cube"

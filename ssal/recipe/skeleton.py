@@ -143,6 +143,8 @@ class Trainer(Section):
     """Whether torch.compile makes training faster after a slow start."""
     checkpoint_seconds: float = Field(30.0, ge=0)
     """Least time between two checkpoints of a training; 0 writes one every fifty steps."""
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+    """Where losses and every round's metrics are sent beside log.jsonl."""
 
 
 @dataclass(frozen=True)
