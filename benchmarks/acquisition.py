@@ -75,7 +75,7 @@ def arms_of(setting: Setting) -> dict[str, dict[str, Any]]:
     """Return what each arm lays over the recipe; on frozen features there is one per strategy of the registry."""
     if setting == "fixmatch":
         return dict(COMPLETE["arms"])
-    names = ["random", *(name for name in registry.methods("strategy") if name != "random")]
+    names = ["random", *(name for name in registry.methods("strategy") if name not in ("random", *registry.bounds()))]
     return {name: {"acquisition": {"strategy": name}} for name in names}
 
 

@@ -165,7 +165,7 @@ def run(
 ) -> None:
     """Measure the cells that have no row yet, one after the other."""
     pictures, path = ("fashion_mnist", str(Path(fashion).absolute())) if fashion else ("synthetic", "")
-    names = [strategy] if strategy else list(registry.methods("strategy"))
+    names = [strategy] if strategy else [name for name in registry.methods("strategy") if name not in registry.bounds()]
     variants = [(name, on) for name in names for on in ("", *dict.fromkeys(sum(others(name).values(), [])))]
     done, began = (
         {tuple(row[key] for key in KEY) for row in read_rows(results / "signals.csv")},

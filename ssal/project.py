@@ -93,7 +93,7 @@ def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
                 "learner": arm.learner_method,
                 "pretext": arm.pretext_method,
                 "companions": arm.companion_note(),
-                "oracle": "",
+                "oracle": arm.oracle_note(),
             }
         )
     return rows

@@ -19,7 +19,7 @@ from ssal import registry
 from ssal.acquisition.choose import Choice, choose
 from ssal.artefacts import fingerprint, locked, read_json, write_json, write_text
 from ssal.cells import cells_named
-from ssal.errors import BadInput, Diverged, told
+from ssal.errors import BadInput, Diverged, listing, told
 from ssal.evaluation import picks
 from ssal.recipe import Arm, Recipe
 from ssal.recipe.coherence import OF_ENCODER, behind, without_maps
@@ -145,6 +145,8 @@ def _hindrance(wanted: Wanted, stand: Standing) -> str:
         return _line(error)
     if not stand.encoder.ready and needed & OF_ENCODER:
         return "it needs an encoder, and nothing gives one: pretext.method is none and backbone.weights null"
+    if oracles := registry.oracles_of(wanted.needs):
+        return f"{listing(oracles)} reads hidden and test labels: a bound for benchmarks, and nothing to ask people by"
     if stand.previous is None and "previous" in needed:
         return f"it looks back at the learner of the round before, and round {stand.number} has the first one"
     for name in filter(registry.companion_of, wanted.sources):
@@ -181,7 +183,7 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
                 asked.watch.refused[name] = _line(error)
         asked.table = collect(
             sorted({"probabilities", *needs}), stand.learner, stand.encoder, images, stand.ledger, folder,
-            stand.previous, names=drawn, options=options, watch=asked.watch,
+            stand.previous, names=drawn, options=options, budget=size, watch=asked.watch,
         )  # fmt: skip
         ids = [images.pool.ids[row] for row in asked.table["rows"].tolist()]
         classes = len(stand.ledger.class_numbers(images.classes))

@@ -110,15 +110,18 @@ def signal(
     forwards: tuple[str, int] | None = None,
     companion: type | None = None,
     brings: Mapping[str, Mapping[str, Any]] | None = None,
+    oracle: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """File a signal source; `each` is `batch` (joins the one predict pass) or `round` (called once).
 
     `wants` says which learners it can look at: those that see `images`, or that have `dropout`; None is any.
     `forwards` is the option that says how often each image is forwarded beside the one pass, and how often for one.
     `companion` is the class of a head that is trained with the learner, for this source to read. `brings` are options
-    that other sources have on its behalf, by source, where the recipe says nothing else.
+    that other sources have on its behalf, by source, where the recipe says nothing else. An `oracle` reads labels that
+    a real project does not have.
     """
-    traits = {"each": each, "wants": wants, "forwards": forwards, "companion": companion, "brings": brings or {}}
+    looks = {"each": each, "wants": wants, "forwards": forwards, "oracle": oracle}
+    traits = {**looks, "companion": companion, "brings": brings or {}}
     return lambda call: _file_under("signal", call, provides=provides, traits=traits)
 
 
@@ -210,6 +213,16 @@ def companion_of(source: str) -> type | None:
     """Return the class of the head that a signal source reads and that is trained with the learner, if it has one."""
     found: type | None = find("signal", source).traits.get("companion")
     return found
+
+
+def oracles_of(needs: Iterable[str]) -> list[str]:
+    """Return the sources behind `needs` that read labels which a real project does not have."""
+    return [name for name, source in sources_of(needs).items() if source.traits["oracle"]]
+
+
+def bounds() -> list[str]:
+    """Return the strategies that read labels which a real project does not have: what others are set beside."""
+    return [name for name, method in methods("strategy").items() if not method.children and oracles_of(method.needs)]
 
 
 def signals_needed(source: Method) -> list[str]:

@@ -113,7 +113,16 @@ def _choose(
     began = time.perf_counter()
     names = (seed, "round", number, "signals")
     table = collect(
-        arm.needs(first), learner, encoder, images, ledger, folder, previous, names=names, options=arm.signals
+        arm.needs(first),
+        learner,
+        encoder,
+        images,
+        ledger,
+        folder,
+        previous,
+        names=names,
+        options=arm.signals,
+        budget=size,
     )
     scored = time.perf_counter()
     ids = [images.pool.ids[row] for row in table["rows"].tolist()]

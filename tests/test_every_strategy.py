@@ -16,7 +16,7 @@ from ssal.errors import BadInput, Diverged
 from ssal.query import Asked, Wanted, ask_all
 from ssal.signals import afterwards
 
-STRATEGIES = registry.methods("strategy")
+STRATEGIES = {name: one for name, one in registry.methods("strategy").items() if name not in registry.bounds()}
 FITTED = tuple(small_signals())
 COUNT, SIZE = 24, 3
 
@@ -80,6 +80,18 @@ def test_in_a_usual_round_all_ask_that_the_learner_can_serve(outcome: Outcome, n
     else:
         assert len({choice.id for choice in asked.chosen[name]}) == SIZE and name not in asked.refused
     assert f"{name}: nothing tells" not in warned
+
+
+@pytest.mark.parametrize("name", registry.bounds())
+def test_a_bound_is_nothing_to_ask_people_by(name: str, tmp_path: Path) -> None:
+    stand = standing_round(tmp_path, "linear_probe", labelled=range(12), images=pool_of(noise(COUNT)))
+    wanted = {one: Wanted(registry.find("strategy", one), {}) for one in (name, "margin")}
+    asked = ask_all(wanted, stand, SIZE, tmp_path / "work")
+    assert list(asked.chosen) == ["margin"]
+    assert (
+        asked.refused[name]
+        == f"{name} reads hidden and test labels: a bound for benchmarks, and nothing to ask people by"
+    )
 
 
 @every_learner

@@ -127,9 +127,13 @@ def arm_of(
     return recipe(tmp_path / "tiny.yaml", acquisition=acquisition, **sections).arms["main"]
 
 
-@pytest.mark.parametrize("name", registry.methods("strategy"))
+@pytest.mark.parametrize("name", [name for name in registry.methods("strategy") if name not in registry.bounds()])
 def test_no_strategy_sees_a_hidden_label(name: str, folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     assert leaks(arm_of(tmp_path, folders[2], name, cold(name)), folders, tmp_path) == {}
+
+
+def test_only_the_bound_reads_labels_that_a_project_lacks() -> None:
+    assert registry.bounds() == ["oracle_greedy"]
 
 
 @pytest.mark.parametrize("name", registry.methods("learner"))

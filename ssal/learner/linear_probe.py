@@ -44,7 +44,7 @@ def solve_head(features: Tensor, labels: Tensor, classes: int, penalty: float) -
     return weight, bias
 
 
-@learner("linear_probe", frozen=True)
+@learner("linear_probe", frozen=True, moments=True)
 class LinearProbe(FrozenLearner):
     """L2-regularised multinomial logistic regression on frozen features, solved to its optimum (Chen et al., 2020).
 

@@ -110,6 +110,10 @@ class Arm:
             notes.append(f"{name} ({', '.join(changed)})" if changed else name)
         return ", ".join(notes)
 
+    def oracle_note(self) -> str:
+        """Return which of its sources read labels that a real project does not have; empty where none does."""
+        return ", ".join(dict.fromkeys(registry.oracles_of([*self.needs(), *self.needs(first=True)])))
+
     def encoder_seed(self, seed: int) -> int:
         """Return the seed of the encoder that a run with `seed` uses: its own, or one of those that all runs share."""
         return seed % self.encoders if self.encoders else seed

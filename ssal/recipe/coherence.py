@@ -28,6 +28,10 @@ OF_LAST_ROUND = "previous_probabilities"
 WANTS: dict[str, tuple[str, Callable[[registry.Method], bool]]] = {
     "images": ("sees the encoder's features, not images", lambda learner: not learner.traits.get("frozen")),
     "dropout": ("has no dropout", lambda learner: "dropout" in learner.options),
+    "moments": (
+        "takes too long to learn anew for each candidate",
+        lambda learner: bool(learner.traits.get("moments")),
+    ),
 }
 """What sources want of a learner -> what others are like, and which methods have it."""
 

@@ -37,15 +37,17 @@ def collect(
     *,
     names: tuple[int | str, ...],
     options: dict[str, dict[str, Any]],
+    budget: int = 0,
     watch: Callable[[str, Method], Method] = lambda name, source: source,
 ) -> dict[str, Tensor]:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
     Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`.
     `outputs.safetensors` keeps the probabilities of all training images for later rounds; `table_….safetensors` is for
-    a round that is killed before it has chosen. `watch` may put another source in each one's place (see Watch).
+    a round that is killed before it has chosen. `budget` images will be chosen. `watch` may put another source in each
+    one's place (see Watch).
     """
-    facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), names, options)
+    facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), names, options, budget)
     path = folder / f"table_{fingerprint(*facts)}.safetensors"
     if path.exists():
         return read_tensors(path)
@@ -57,6 +59,7 @@ def collect(
             "names": (*names, name),
             "classes": len(numbers),
             "pool_size": len(images.pool),
+            "budget": budget,
             "trainer": (learner or encoder).trainer,
             "folder": folder / f"{FITTING}{name}",
         }
@@ -85,6 +88,7 @@ def collect(
         "previous": realigned(previous, numbers) if previous else None,
         "labelled_rows": torch.tensor(labelled, dtype=torch.long),
         "labels": torch.tensor([answered[images.pool.ids[row]] for row in labelled], dtype=torch.long),
+        "class_numbers": numbers,
     }
     for name, source in sources.items():
         if source.traits["each"] == "round":

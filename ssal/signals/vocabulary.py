@@ -48,6 +48,7 @@ VOCABULARY: dict[str, Signal] = {
             "N",
             "how large the learner's companion head ranks the loss; only the order means anything",
         ),
+        Signal("oracle_rank", "N", "how early a greedy search that reads hidden and test labels takes the image"),
         Signal("child_scores", "dict of N", "the scores of the strategies a wrapper names, computed first"),
     )
 }
@@ -67,14 +68,16 @@ SUPPLIED = {
         "previous": "probabilities of the last round's learner, a row per training image",
         "labelled_rows": "rows of the labelled images among all training images",
         "labels": "their class numbers",
+        "class_numbers": "class name -> its number, for oracles: others have no use for names",
     },
 }
 """What a source may name as positional parameters, by what it is called for: each `batch` of the one predict pass, or
 each `round`. Sources of a round may also name signals that other sources give; in a source a signal has one row per
 training image."""
-SOURCE_NAMES = ("names", "classes", "pool_size", "trainer", "folder")
+SOURCE_NAMES = ("names", "classes", "pool_size", "budget", "trainer", "folder")
 """Keyword-only names without default that a source may ask for: its random stream, number of classes, number of
-training images, and for what is fitted the trainer's options and a folder for its checkpoint."""
+training images, how many will be chosen, and for what is fitted the trainer's options and a folder for its
+checkpoint."""
 
 ROUND_NAMES = ("budget", "generator", "classes", "pool_size")
 """Keyword-only names without default that the round supplies: rows to choose, random stream, number of classes, N."""
