@@ -210,10 +210,15 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum and the cosine that ends at 7π/16 (or where SWA begins), stepped every batch."""
-        last = self.steps if self.swa_from is None else self.swa_from
-        optimiser = torch.optim.SGD(
-            decayed_groups(self.network, self.weight_decay), lr=self.learning_rate, momentum=0.9, nesterov=True
+        return self.scheduled(
+            torch.optim.SGD(
+                decayed_groups(self.network, self.weight_decay), lr=self.learning_rate, momentum=0.9, nesterov=True
+            )
         )
+
+    def scheduled(self, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+        """Return what Lightning takes: an optimiser under the schedule that all learners share."""
+        last = self.steps if self.swa_from is None else self.swa_from
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: cosine_seven_sixteenths(min(last, step) / self.steps)
         )

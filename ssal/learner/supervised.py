@@ -1,15 +1,20 @@
-"""Supervised: cross-entropy on weak views of the labelled images alone."""
+"""Supervised: cross-entropy on views of the labelled images alone."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ssal.data.views import Views
 from ssal.learner.base import Learner
+from ssal.loop import decayed_groups
 from ssal.registry import learner
+
+RATES = {"sgd": 0.03, "adam": 0.001}
+"""Optimiser -> its learning rate where none is given."""
 
 
 @learner("supervised")
@@ -17,6 +22,7 @@ class Supervised(Learner):
     """Cross-entropy on shifted and flipped views of the labelled images; the floor every other learner must beat.
 
     Optimiser, schedule and averaged weights are FixMatch's, so that the two differ in the use of unlabelled images.
+    Whether augmentation (Mittal et al., 2019) or Adam (Beck et al., 2021) blurs what strategies add are options.
     """
 
     def __init__(
@@ -26,12 +32,34 @@ class Supervised(Learner):
         classes: int,
         *,
         steps: Annotated[int, Field(gt=0)] = 1000,
+        augmentation: Literal["none", "weak", "strong"] = "weak",
+        optimiser: Literal["sgd", "adam"] = "sgd",
+        learning_rate: Annotated[float, Field(gt=0)] | None = None,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options."""
-        super().__init__(encoder, views, classes, steps=steps, **shared)
+        """Take the recipe's options; `learning_rate` is 0.03 if not given, and 0.001 with Adam.
+
+        `augmentation` is FixMatch's `weak` or `strong` view, or `none`: the image as it is scored.
+        """
+        super().__init__(
+            encoder, views, classes, steps=steps, learning_rate=learning_rate or RATES[optimiser], **shared
+        )
+        self.augmentation, self.optimiser = augmentation, optimiser
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:
         """Return the mean cross-entropy of the labelled images."""
-        logits, _ = self.network(self.views.weak(batch["labelled"], *names, "labelled"))
+        stream = (*names, "labelled")
+        view = {
+            "none": lambda images: self.views.plain(images),
+            "weak": lambda images: self.views.weak(images, *stream),
+            "strong": lambda images: self.views.strong(images, *stream),
+        }[self.augmentation]
+        logits, _ = self.network(view(batch["labelled"]))
         return self.labelled_loss(logits, batch["labels"])
+
+    def configure_optimizers(self) -> Any:
+        """SGD as all learners have it, or Adam with decoupled weight decay under the same schedule."""
+        if self.optimiser == "sgd":
+            return super().configure_optimizers()
+        adam = torch.optim.AdamW(decayed_groups(self.network, self.weight_decay), lr=self.learning_rate)
+        return self.scheduled(adam)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_runs import recipe
-from worker_processes import CELLS, command
+from worker_processes import CELLS
 
 from ssal import compare
 from ssal.errors import BadInput
 from ssal.executors import local
 from ssal.executors import ray as on_ray
-from ssal.recipe import Recipe
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ssal[ray]'")
 pytestmark = pytest.mark.slow
@@ -63,43 +60,46 @@ def test_leaving_early_ends_the_cells(tmp_path: Path) -> None:
         time.sleep(0.1)
 
 
-def compared(folder: Path) -> Recipe:
-    return recipe(
-        folder / "tiny.yaml",
+RULES = """
+import os, signal
+from pathlib import Path
+
+from ssal.registry import scores
+
+MARK = Path(__file__).with_name("killed")
+
+
+@scores
+def dies_once(probabilities):
+    if not MARK.exists():
+        MARK.write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    first, second = probabilities.topk(2, dim=1).values.unbind(1)
+    return second - first
+"""
+
+
+def test_results_are_the_local_executor_s_to_the_last_bit_with_a_worker_killed_on_the_way(tmp_path: Path) -> None:
+    """The killed one has trained its first learner and is about to ask for more labels."""
+    (tmp_path / "rules.py").write_text(RULES)
+    loaded = recipe(
+        tmp_path / "tiny.yaml",
         seeds=[0, 1],
         data={"source": "digits", "size": 8, "flip": False},
         learner={"method": "fixmatch", "steps": 12, "batch_size": 8, "mu": 2},
         acquisition={"first_size": 10, "query_size": 8, "budget": 26},
-        compare={"baseline": "random", "treatment": "margin"},
-        arms={"random": {}, "margin": {"acquisition": {"strategy": "margin"}}},
+        arms={"random": {}, "margin": {"acquisition": {"strategy": "rules.py:dies_once"}}},
     )
-
-
-def kill_once(checkpoints: Path, killed: list[int]) -> None:
-    """Kill the worker of a cell that has bought its first labels."""
-    while not killed:
-        for pid in [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]:
-            words = command(pid)
-            if "ray::margin seed 0" in words and (checkpoints / "tiny/margin/seed_0/round_1").exists():
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
-                return
-        time.sleep(0.02)
-
-
-def test_results_are_the_local_executor_s_to_the_last_bit_with_a_worker_killed_on_the_way(tmp_path: Path) -> None:
-    loaded, written = compared(tmp_path), {}
-    jobs = local.cores()  # as many threads per cell in both
-    killed: list[int] = []
+    written, mark = {}, tmp_path / "killed"
+    mark.touch()
     for executor in ("local", "ray"):
         checkpoints = tmp_path / executor
-        if executor == "ray":
-            threading.Thread(target=kill_once, args=(checkpoints, killed), daemon=True).start()
-        ended = compare.run_all(loaded, [], checkpoints, jobs=max(2, jobs), executor=executor)
+        ended = compare.run_all(loaded, [], checkpoints, jobs=max(2, local.cores()), executor=executor)
         assert ended.failed == {} and len(ended.rows) == 2 * 2 * 3
         written[executor] = (checkpoints / "tiny" / "results.csv").read_bytes()
         assert (checkpoints / "tiny" / "timings.csv").exists()
-    assert killed, "no worker was killed"
+        assert bool(mark.read_text()) == (executor == "ray"), "one worker was killed, on Ray alone"
+        mark.unlink()
     assert written["ray"] == written["local"]
 
 

@@ -164,3 +164,35 @@ def test_guesses_follow_the_labels_class_shares_where_asked_for(name: str) -> No
     assert torch.allclose(found, expected / expected.sum(dim=1, keepdim=True), atol=1e-4)
     plain = learner_of_logits(name, 2, 4, [0, 1, 2, 3], [0, 1, 1, 1])
     assert torch.equal(plain.guessed(logits), probabilities)  # type: ignore[operator]
+
+
+def test_what_supervised_sees_is_the_view_that_was_asked_for() -> None:
+    images, labels = tiny_images()
+    batch = {"labelled": images.fetch(torch.arange(8)), "labels": labels[:8]}
+    losses = {}
+    for augmentation in ("none", "weak", "strong"):
+        learner = supervised(steps=4, augmentation=augmentation)
+        learner.network.eval()
+        stream = (0, "t", "labelled")
+        views = {
+            "none": learner.views.plain(batch["labelled"]),
+            "weak": learner.views.weak(batch["labelled"], *stream),
+            "strong": learner.views.strong(batch["labelled"], *stream),
+        }
+        expected = nn.functional.cross_entropy(learner.network(views[augmentation])[0], batch["labels"])
+        losses[augmentation] = learner.loss(batch, 0, "t").detach()
+        assert torch.equal(losses[augmentation], expected)
+    assert len({float(loss) for loss in losses.values()}) == 3
+
+
+def test_adam_takes_a_rate_of_its_own_and_the_same_schedule(tmp_path: Path) -> None:
+    for optimiser, kind, rate in (("sgd", torch.optim.SGD, 0.03), ("adam", torch.optim.AdamW, 0.001)):
+        learner = supervised(steps=20, optimiser=optimiser)
+        made = learner.configure_optimizers()
+        assert type(made["optimizer"]) is kind and made["optimizer"].param_groups[0]["lr"] == rate
+        schedule = made["lr_scheduler"]["scheduler"]
+        assert schedule.lr_lambdas[0](10) == pytest.approx(math.cos(7 * math.pi * 10 / (16 * 20)))
+    assert supervised(steps=20, optimiser="adam", learning_rate=0.01).learning_rate == 0.01
+    images, labels = tiny_images()
+    before, after = (fit(supervised(steps=6, optimiser="adam"), images, labels, tmp_path)[at] for at in (0, -1))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
