@@ -92,6 +92,11 @@ def companions_in(results: Sequence[Row]) -> dict[str, str]:
     return {row["arm"]: str(row.get("companions") or "") for row in results}
 
 
+def oracles_in(results: Sequence[Row]) -> set[str]:
+    """Return the arms of which a row is tagged as using hidden or test labels: they are outside of all tests."""
+    return {row["arm"] for row in results if str(row.get("oracle", "")).lower() not in ("", "false", "none")}
+
+
 def references_in(results: Sequence[Row]) -> list[str]:
     """Return the references that at least one row was measured with."""
     return [name for name in REFERENCES if any(f"{name}_accuracy" in row for row in results)]

@@ -1,15 +1,23 @@
-"""Paired statistics of two arms. Runs are joined by what they share, never by their order."""
+"""Curves of paired runs and the intervals of their differences. Runs are joined by what they share, never by order."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
+
+from ssal.streams import stream
 
 Scores = Mapping[tuple[int, int], float]
 """(seed, labels) -> score of one arm."""
+ROUNDING = 1e-12
+"""Scores are shares of images: differences closer together than this are equal but for floating point."""
+RESAMPLES = 9_999
+"""Bootstrap resamples of an interval (scipy's own default)."""
 
 
 class Interval(NamedTuple):
@@ -52,11 +60,29 @@ def comparable(results: Collection[tuple[int, int]]) -> tuple[list[int], list[in
     return sorted(labels for labels, seeds in seeds_at.items() if seeds_at[last] <= seeds), sorted(seeds_at[last])
 
 
-def paired_interval(differences: Iterable[float], level: float = 0.95) -> Interval:
-    """Return mean and two-sided t interval of paired differences (Student, 1908): n - 1 degrees of freedom, ddof 1."""
+def independent(by_seed: Mapping[int, float], encoders: int | None = None) -> list[float]:
+    """Return one value per independent unit: per seed, or the mean of each encoder's seeds where they share a few.
+
+    Seed s has encoder s % `encoders`. Where all seeds share one encoder it is one value per seed, which then says
+    nothing about another encoder.
+    """
+    shared: dict[int, list[float]] = {}
+    for seed, value in by_seed.items():
+        shared.setdefault(seed % encoders if encoders else seed, []).append(value)
+    return list(by_seed.values()) if len(shared) == 1 else [fmean(values) for values in shared.values()]
+
+
+def finite(differences: Iterable[float]) -> np.ndarray:
+    """Return the differences as an array. Raises ValueError where there is none, or one that is not finite."""
     values = np.asarray(list(differences), dtype=float)
     if not len(values) or not np.isfinite(values).all():
         raise ValueError(f"expected at least one finite difference, got {values.tolist()}")
+    return values
+
+
+def paired_interval(differences: Iterable[float], level: float = 0.95) -> Interval:
+    """Return mean and two-sided t interval of paired differences (Student, 1908): n - 1 degrees of freedom, ddof 1."""
+    values = finite(differences)
     mean = float(values.mean())
     if len(values) == 1:
         return Interval(mean, None, None, None, 1)
@@ -65,14 +91,24 @@ def paired_interval(differences: Iterable[float], level: float = 0.95) -> Interv
     return Interval(mean, mean - reach, mean + reach, sd, len(values))
 
 
-def detectable_difference(sd: float, seeds: int, power: float = 0.8, level: float = 0.95) -> float:
-    """Return the true mean difference that a paired t test with `seeds` seeds finds with probability `power`."""
-    quantile = float(stats.t.ppf((1 + level) / 2, seeds - 1))
+def bca_interval(differences: Iterable[float], level: float = 0.95) -> Interval:
+    """Return mean and BCa bootstrap interval of paired differences (Efron, 1987): bias-corrected and accelerated.
 
-    def lacking(shift: float) -> float:  # the other tail is below 1e-5 where the power is 0.8
-        return float(stats.nct.sf(quantile, seeds - 1, shift)) - power
-
-    return float(optimize.brentq(lacking, 0.1, 2 * quantile + 4)) / seeds**0.5 * sd
+    The resamples come from a stream named by the number of differences, so that equal data give equal intervals, and
+    label counts with as many seeds the same resamples. `low` and `high` are None where the interval is undefined: under
+    three differences, or all of them equal.
+    """
+    values = finite(differences)
+    found = paired_interval(values, level)._replace(low=None, high=None)
+    if len(values) < 3 or np.ptp(values) < ROUNDING:
+        return found
+    draw = np.random.default_rng(stream("statistics", "bca", len(values)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        low, high = stats.bootstrap(
+            (values,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="BCa", rng=draw
+        ).confidence_interval
+    return found._replace(low=float(low), high=float(high)) if np.isfinite([low, high]).all() else found
 
 
 def aubc(labels: Sequence[int], scores: Sequence[float], log: bool = False) -> float:
@@ -88,31 +124,3 @@ def aubc(labels: Sequence[int], scores: Sequence[float], log: bool = False) -> f
         return float(scores[0])
     counts = np.log(counts) if log else counts
     return float(np.trapezoid(np.asarray(scores, dtype=float), counts) / (counts[-1] - counts[0]))
-
-
-def labels_needed(labels: Sequence[int], scores: Sequence[float], score: float) -> float | None:
-    """Return the label count at which a curve first reaches `score`, or None where it never does.
-
-    The curve is made monotone first (running maximum), then interpolated linearly. A curve that starts at or above
-    `score` gives its first count, which is then an upper bound.
-    """
-    best = np.maximum.accumulate(np.asarray(scores, dtype=float))
-    reached = np.flatnonzero(best >= score)
-    if not len(reached):
-        return None
-    at = int(reached[0])
-    if at == 0:
-        return float(labels[0])
-    share = (score - best[at - 1]) / (best[at] - best[at - 1])
-    return float(labels[at - 1] + share * (labels[at] - labels[at - 1]))
-
-
-def label_efficiency(
-    baseline: tuple[Sequence[int], Sequence[float]], treatment: tuple[Sequence[int], Sequence[float]], score: float
-) -> float | None:
-    """Return labels the baseline needs / labels the treatment needs for `score` (Beck et al., 2021).
-
-    Each curve is (labels, scores), treated as `labels_needed` says. None where either never reaches `score`.
-    """
-    slow, fast = labels_needed(*baseline, score), labels_needed(*treatment, score)
-    return None if slow is None or fast is None else slow / fast

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from statistics import fmean
+from collections.abc import Sequence
 from typing import Any
 
-from ssal.evaluation import sentences
-from ssal.evaluation.results import Row, arms_in, companions_in, references_in, scores
-from ssal.evaluation.statistics import Scores, aubc, comparable, paired_differences, paired_interval
+from ssal.evaluation import claims, sentences
+from ssal.evaluation.comparisons import (
+    Pair,
+    beside_accuracy,
+    by_labels,
+    comparison,
+    efficiency_at_counts,
+    family,
+    pair_of,
+    penalty,
+    power,
+)
+from ssal.evaluation.results import Row, arms_in, companions_in, oracles_in, references_in, scores
+from ssal.evaluation.statistics import Interval, Scores, paired_interval
 
 
 def verdict(
@@ -16,62 +26,56 @@ def verdict(
 ) -> dict[str, Any]:
     """Return what `treatment` adds to `baseline`, as a sentence and as the numbers under it (JSON values).
 
-    The claim is the paired difference of the area under the budget curve: same seeds, same label counts. `encoders`
-    says that the seeds share so many pretrained encoders (seed s has encoder s % encoders): the seeds of one encoder
-    are then averaged first, and one shared encoder is named as a limit.
+    The claim is the paired difference of the area under the budget curve: same seeds, same label counts. It is called
+    significant where the interval leaves out zero and the sign-flip test, corrected over all arms against the baseline,
+    agrees. `encoders` says that the seeds share so many pretrained encoders (seed s has encoder s % encoders): the
+    seeds of one encoder are then averaged first, everywhere, and one shared encoder is named as a limit.
     """
     missing = _missing(results, baseline, treatment)
-    if missing or baseline is None or treatment is None:
-        nothing: dict[str, Any] = {"details": [], "others": [], "differences": []}
+    low, high = (scores(results, arm) if arm else {} for arm in (baseline, treatment))
+    pair = pair_of(low, high, encoders)
+    if missing or baseline is None or treatment is None or pair is None:
+        nothing: dict[str, Any] = {"details": [], "others": [], "differences": [], "label_efficiency": []}
         said = {"baseline": baseline, "treatment": treatment, "seeds": 0, "level": "none", "sentence": missing}
-        return said | nothing
-    low, high = scores(results, baseline), scores(results, treatment)
-    budgets, seeds = comparable(set(low) & set(high))
-    before, after = (_curves(curve, budgets, seeds) for curve in (low, high))
-    gains = {seed: aubc(budgets, after[seed]) - aubc(budgets, before[seed]) for seed in seeds}
-    pairs = paired_differences(low, high)
-    differences = {labels: {seed: pairs[labels][seed] for seed in seeds} for labels in budgets}
-    area, final = (paired_interval(_by_encoder(by_seed, encoders)) for by_seed in (gains, differences[budgets[-1]]))
-    used = len({seed % encoders for seed in seeds}) if encoders else len(seeds)
-    unit = "encoder" if 1 < used < len(seeds) else "seed"
-    oracle = [arm for arm in (baseline, treatment) if _peeks(results, arm)]
+        return said | nothing | {"family": None, "penalty": penalty(results, encoders)}
+    compared, against_all = comparison(pair), family(results, baseline, encoders)
+    area = Interval(**compared["aubc"]["difference"])
+    used = len({seed % encoders for seed in pair.seeds}) if encoders else len(pair.seeds)
+    unit = "encoder" if 1 < used < len(pair.seeds) else "seed"
+    holm_p = next((one["holm_p"] for one in against_all["arms"] if one["arm"] == treatment), None)
+    compared["sign_flip"]["holm_p"] = holm_p
+    compared["final"]["beside"] = beside_accuracy(results, baseline, treatment, pair, encoders)
+    efficiency, shown = efficiency_at_counts(pair), power(area, unit)
+    oracle = [arm for arm in (baseline, treatment) if arm in oracles_in(results)]
     peeking = f"No claim: {' and '.join(oracle)} uses labels that a real project does not have. " if oracle else ""
-    means = [[fmean(values) for values in zip(*curves.values(), strict=True)] for curves in (before, after)]
+    sentence = claims.claim(area, baseline, treatment, pair.budgets, unit, compared["sign_flip"], against_all, shown)
     return {
         "baseline": baseline,
         "treatment": treatment,
-        "seeds": len(seeds),
+        "seeds": len(pair.seeds),
         "independent": area.n,
+        "unit": unit,
         "level": sentences.level_of(area.n),
-        "sentence": peeking + sentences.claim(area, baseline, treatment, budgets, unit),
+        "sentence": peeking + sentence,
         "details": [
-            sentences.last_scores(final, baseline, treatment, budgets[-1], means[0][-1], means[1][-1]),
-            *sentences.efficiency(baseline, treatment, budgets, *means),
-            *sentences.shared_encoders(len(seeds), used),
+            *sentences.last_scores(compared["final"], baseline, treatment),
+            *sentences.log_area(compared["aubc_log"], pair.budgets),
+            *claims.bootstrap(area, compared["aubc"]["bca"]),
+            *claims.tests(compared, against_all, unit),
+            *claims.planned(shown),
+            *claims.efficiency(baseline, treatment, pair.budgets, efficiency),
+            *sentences.shared_encoders(len(pair.seeds), used),
             *sentences.unlike(baseline, treatment, companions_in(results)),
-            *_left_out(low, high, budgets, seeds),
+            *_left_out(low, high, pair),
         ],
-        "others": _others(results, (treatment, baseline)),
-        "aubc": {
-            "baseline": fmean(aubc(budgets, curve) for curve in before.values()),
-            "treatment": fmean(aubc(budgets, curve) for curve in after.values()),
-            "difference": area._asdict(),
-        },
-        "final": {"labels": budgets[-1], "difference": final._asdict()},
-        "differences": [
-            {"labels": labels, "seeds": by_seed, **paired_interval(_by_encoder(by_seed, encoders))._asdict()}
-            for labels, by_seed in differences.items()
-        ],
+        "others": _others(results, (treatment, baseline), encoders),
+        **{name: compared[name] for name in ("aubc", "aubc_log", "final", "effect_size", "sign_flip")},
+        "differences": by_labels(low, high, pair, encoders),
+        "family": against_all,
+        "penalty": penalty(results, encoders),
+        "label_efficiency": efficiency,
+        "power": shown,
     }
-
-
-def _curves(curve: Scores, budgets: Sequence[int], seeds: Sequence[int]) -> dict[int, list[float]]:
-    return {seed: [curve[seed, labels] for labels in budgets] for seed in seeds}
-
-
-def _peeks(results: Sequence[Row], arm: str) -> bool:
-    """Say whether a row of the arm is tagged as one that used hidden or test labels."""
-    return any(str(row.get("oracle", "")).lower() not in ("", "false", "none") for row in results if row["arm"] == arm)
 
 
 def _missing(results: Sequence[Row], baseline: str | None, treatment: str | None) -> str:
@@ -86,41 +90,35 @@ def _missing(results: Sequence[Row], baseline: str | None, treatment: str | None
     return ""
 
 
-def _left_out(low: Scores, high: Scores, budgets: Sequence[int], seeds: Sequence[int]) -> list[str]:
+def _left_out(low: Scores, high: Scores, pair: Pair) -> list[str]:
     """Say what one of the two arms has and the comparison has not."""
     every = {*low, *high}
-    without = {seed for seed, _ in every} - set(seeds)
-    counts = {labels for seed, labels in every if seed in seeds} - set(budgets)
-    lacking = [f"{sentences.seeds_named(without)} left out, with no pair at {budgets[-1]} labels"] if without else []
-    return sentences.unequal(counts, lacking)
+    without = {seed for seed, _ in every} - set(pair.seeds)
+    counts = {labels for seed, labels in every if seed in pair.seeds} - set(pair.budgets)
+    named = sentences.seeds_named(without)
+    return sentences.unequal(counts, [f"{named} left out, with no pair at {pair.budgets[-1]} labels"] * bool(without))
 
 
-def _by_encoder(by_seed: Mapping[int, float], encoders: int | None) -> list[float]:
-    """Return one difference per independent unit: per seed, or per encoder where several seeds share a few."""
-    shared: dict[int, list[float]] = {}
-    for seed, value in by_seed.items():
-        shared.setdefault(seed % encoders if encoders else seed, []).append(value)
-    return list(by_seed.values()) if len(shared) == 1 else [fmean(values) for values in shared.values()]
-
-
-def _others(results: Sequence[Row], compared: tuple[str, str]) -> list[str]:
+def _others(results: Sequence[Row], compared: tuple[str, str], encoders: int | None) -> list[str]:
     """Say where both arms stand against every other arm, and against each reference on the same labels."""
+    oracles = oracles_in(results)
+    against = [
+        (arm, f"{other}, an oracle outside of all tests," if other in oracles else other, scores(results, other))
+        for other in arms_in(results)
+        if other not in compared
+        for arm in compared
+    ]
+    against += [
+        (arm, f"{one} on raw inputs with the same labels", scores(results, arm, f"{one}_accuracy"))
+        for one in references_in(results)
+        for arm in compared
+    ]
     said = []
-    for other in (arm for arm in arms_in(results) if arm not in compared):
-        for arm in compared:
-            said += _against(arm, other, scores(results, arm), scores(results, other))
-    for reference in references_in(results):
-        for arm in compared:
-            theirs = scores(results, arm, f"{reference}_accuracy")
-            said += _against(arm, f"{reference} on raw inputs with the same labels", scores(results, arm), theirs)
+    for arm, other, low in against:
+        high = scores(results, arm)
+        if pair := pair_of(low, high, encoders):
+            found = paired_interval(pair.after[:, -1] - pair.before[:, -1])
+            without = {seed for seed, _ in {*low, *high}} - set(pair.seeds)
+            unit = "seed" if found.n == len(pair.seeds) else "encoder"
+            said.append(sentences.against(found, pair.budgets[-1], arm, other, without, unit))
     return said
-
-
-def _against(arm: str, other: str, high: Scores, low: Scores) -> list[str]:
-    pairs = paired_differences(low, high)
-    budgets, seeds = comparable(set(low) & set(high))
-    if not pairs:
-        return []
-    found = paired_interval(pairs[budgets[-1]][seed] for seed in seeds)
-    without = {seed for seed, _ in {*low, *high}} - set(seeds)
-    return [sentences.against(found, budgets[-1], arm, other, without)]

@@ -8,9 +8,8 @@ from scipy import stats
 
 from ssal.evaluation.statistics import (
     aubc,
-    detectable_difference,
-    label_efficiency,
-    labels_needed,
+    bca_interval,
+    independent,
     paired_differences,
     paired_interval,
 )
@@ -95,31 +94,64 @@ def test_aubc_refuses_what_is_not_a_curve(labels, scores):
         aubc([0, 10], [0.1, 0.2], log=True)
 
 
-def test_label_efficiency_on_the_worked_example():
-    random = ([100, 200, 300], [0.5, 0.6, 0.7])
-    assert label_efficiency(random, ([100, 150, 200], [0.5, 0.65, 0.7]), 0.65) == pytest.approx(1.6667, abs=1e-4)
-    assert label_efficiency(random, ([100, 300], [0.5, 0.55]), 0.65) is None
-    assert label_efficiency(([100, 300], [0.5, 0.55]), random, 0.65) is None
+def test_log_areas_weigh_the_first_labels_more():
+    labels, early, late = [10, 100, 1000], [0.5, 0.8, 0.8], [0.5, 0.5, 0.8]
+    assert aubc(labels, early, log=True) - aubc(labels, late, log=True) == pytest.approx(0.15)  # 2 of 4 half-decades
+    assert aubc(labels, early) - aubc(labels, late) == pytest.approx(0.15)  # (90 / 2 + 900 / 2) / 990 of 0.3
+    assert aubc(labels, early, log=True) == pytest.approx((0.65 + 0.8) / 2)
+    assert aubc(labels, early) == pytest.approx((90 * 0.65 + 900 * 0.8) / 990)
 
 
-def test_labels_needed_makes_the_curve_monotone_first():
-    labels, scores = [10, 20, 30, 40], [0.5, 0.7, 0.6, 0.8]
-    assert labels_needed(labels, scores, 0.7) == 20
-    assert labels_needed(labels, scores, 0.75) == pytest.approx(35)  # from the running maximum .7, not from the dip
-    assert labels_needed(labels, scores, 0.4) == 10
-    assert labels_needed(labels, scores, 0.81) is None
-    assert labels_needed([10, 20, 30], [0.5, 0.5, 0.6], 0.5) == 10
+@pytest.mark.parametrize("seeds", [12, 30])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_bca_interval_equals_the_formula_with_other_resamples(seeds, level):
+    """Efron (1987): quantiles of the resampled means, moved by the bias z0 and the acceleration of the jackknife."""
+    draw = np.random.default_rng(seeds)
+    values = draw.exponential(size=seeds)
+    means = values[draw.integers(seeds, size=(100_000, seeds))].mean(axis=1)
+    bias = stats.norm.ppf((means < values.mean()).mean())
+    left_out = (values.sum() - values) / (seeds - 1)
+    apart = left_out.mean() - left_out
+    acceleration = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5)
+    ends = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    expected = np.quantile(means, stats.norm.cdf(bias + ends / (1 - acceleration * ends)))
+    found = bca_interval(values, level)
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.03 * found.sd)
+    assert (found.mean, found.sd, found.n) == paired_interval(values)[:1] + paired_interval(values)[3:]
+
+
+def test_bca_interval_leans_to_the_long_tail_and_covers():
+    """The t interval is symmetric; this one is not where differences are skewed."""
+    found = bca_interval([0.0, 0.0, 0.01, 0.01, 0.02, 0.02, 0.03, 0.15])
+    assert found.high - found.mean > 1.5 * (found.mean - found.low)
+    random = np.random.default_rng(5)
+    runs = [bca_interval(random.normal(0, 1, 20)) for _ in range(200)]
+    assert np.mean([run.low <= 0 <= run.high for run in runs]) == pytest.approx(0.94, abs=0.04)
 
 
 @pytest.mark.parametrize(
-    ("seeds", "ratio"), [(3, 3.26), (5, 1.68), (6, 1.43), (8, 1.16), (10, 1.00), (20, 0.66), (50, 0.40)]
+    "values", [[0.1], [0.1, 0.3], [0.02, 0.02, 0.02, 0.02], [0.84 - 0.83, 0.83 - 0.82, 0.5 - 0.49]]
 )
-def test_detectable_difference_per_number_of_seeds(seeds, ratio):
-    assert detectable_difference(1.0, seeds) == pytest.approx(ratio, abs=0.006)
-    assert detectable_difference(0.02, seeds) == pytest.approx(0.02 * ratio, abs=2e-4)
+def test_bca_interval_says_where_it_is_undefined(values):
+    found = bca_interval(values)
+    assert found.low is None and found.high is None and found.mean == pytest.approx(np.mean(values))
 
 
-def test_detectable_difference_is_found_four_times_in_five():
-    random, seeds = np.random.default_rng(1), 8
-    runs = random.normal(detectable_difference(1.0, seeds), 1, size=(4000, seeds))
-    assert np.mean(stats.ttest_1samp(runs, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.02)
+def test_bca_interval_draws_from_a_stream_of_its_own():
+    values = [0.01, 0.03, -0.01, 0.02, 0.05]
+    np.random.seed(1)
+    first, state = bca_interval(values), np.random.get_state()[1].tolist()
+    assert np.random.get_state()[1].tolist() == state
+    np.random.seed(2)
+    assert bca_interval(values) == first
+    shifted = bca_interval([value + 1 for value in values])
+    assert (shifted.low, shifted.high) == pytest.approx((first.low + 1, first.high + 1))
+
+
+def test_seeds_of_one_encoder_are_one_unit():
+    by_seed = {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.5, 4: 0.4}
+    assert independent(by_seed) == list(by_seed.values())
+    assert independent(by_seed, 3) == pytest.approx([0.3, 0.3, 0.3])  # 0 and 3, 1 and 4, 2
+    assert independent(by_seed, 9) == list(by_seed.values())
+    assert independent(by_seed, 1) == list(by_seed.values())  # one shared encoder: said, not averaged away
+    assert independent({1: 0.1, 4: 0.3}, 3) == [0.1, 0.3]

@@ -81,6 +81,7 @@ def test_the_numbers_are_paired_areas_and_paired_final_scores():
     assert said["final"]["labels"] == 100
     finals = paired_interval([high[s, 100] - low[s, 100] for s in range(5)])
     assert said["final"]["difference"] == pytest.approx(finals._asdict())
+    assert said["final"]["treatment"] - said["final"]["baseline"] == pytest.approx(finals.mean)
     assert [entry["labels"] for entry in said["differences"]] == budgets
     assert json.loads(json.dumps(said))["sentence"] == said["sentence"]
 
