@@ -22,8 +22,7 @@ def claim(
 ) -> str:
     """Say what the treatment adds to the baseline over the budgets; `area` has one difference per `unit`.
 
-    `sign_flip`, `family` and `power` are as in verdict.json. Significant takes SIGNIFICANT_FROM units, an interval
-    without zero and a corrected sign-flip test that agrees; an arm outside of the family never is.
+    `sign_flip`, `family` and `power` are as in verdict.json.
     """
     over = f"averaged over {budgets[0]} to {budgets[-1]} labels" if len(budgets) > 1 else f"at {budgets[0]} labels"
     seeds = f"{area.n} {unit}{'s' if area.n > 1 else ''}"
@@ -46,13 +45,22 @@ def claim(
     clearly = tested = ""
     if level == "significant" and holm_p is not None:
         test = f"{_method(sign_flip)} with Holm's correction over {_comparisons(family)}"
-        clearly = "significantly " if holm_p <= ALPHA else ""
+        clearly = "significantly " if significant(area, holm_p) else ""
         tested = f"; {test}: {_p(holm_p)}" if clearly else f", but the {test} does not agree: {_p(holm_p)}"
     lost = "" if area.mean > 0 else f" {treatment} did not beat {baseline}."
     return (
         f"{treatment} is {clearly}{side} {baseline} by {points(abs(area.mean), sign=False)} {over}, "
         f"{interval(area)}, {seeds}{tested}.{lost}"
     )
+
+
+def significant(area: Interval, holm_p: float | None) -> bool:
+    """Say whether the word may be used: SIGNIFICANT_FROM units, no zero in the interval, a corrected test that agrees.
+
+    `holm_p` is None for an arm outside of the family, which never is.
+    """
+    enough = level_of(area.n) == "significant" and area.excludes_zero
+    return enough and holm_p is not None and holm_p <= ALPHA
 
 
 def tests(compared: Mapping[str, Any], family: Mapping[str, Any], unit: str) -> list[str]:

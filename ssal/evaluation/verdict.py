@@ -56,6 +56,7 @@ def verdict(
         "independent": area.n,
         "unit": unit,
         "level": sentences.level_of(area.n),
+        "significant": claims.significant(area, holm_p),
         "sentence": peeking + sentence,
         "details": [
             *sentences.last_scores(compared["final"], baseline, treatment),

@@ -90,6 +90,7 @@ def test_oracle_arms_are_outside_of_the_family_and_of_the_penalty_matrix():
     assert "supervised, an oracle outside of all tests, (" in everything(said)
     treated = verdict(oracle(rows, "ssl_and_al"), *PAIR)
     assert treated["sign_flip"]["holm_p"] is None and "significant" not in everything(treated)
+    assert not treated["significant"]
     above = verdict(oracle(rows, "ssl_only"), *PAIR)
     assert above["family"]["comparisons"] == 0 and "significant" not in everything(above)
 
@@ -109,6 +110,7 @@ def test_significant_takes_a_corrected_sign_flip_test_that_agrees():
     draw = np.random.default_rng(0)
     noise = {f"arm {at}": list(draw.normal(0, 0.01, 10)) for at in range(14)}
     crowd = verdict(with_gains({"active": gains, **noise}), "random", "active")
+    assert alone["significant"] and not crowd["significant"]
     assert crowd["aubc"] == alone["aubc"] and crowd["level"] == "significant"
     assert crowd["sign_flip"]["holm_p"] == 15 * 4 / 1024 and crowd["family"]["needed_to_reject"] == 10
     assert crowd["sentence"].startswith("active is above random by ") and "significant" not in everything(crowd)
@@ -122,7 +124,7 @@ def test_words_about_tests_follow_the_number_of_seeds(seeds, words):
     said = verdict(with_gains({"active": [0.02 + 0.001 * seed for seed in range(seeds)]}), "random", "active")
     assert ("p = 0." in everything(said) or "p < 0." in everything(said)) == words
     assert ("Effect size: d_z +" in everything(said)) == words
-    assert ("significant" in everything(said)) == (seeds >= 10)
+    assert ("significant" in everything(said)) == said["significant"] == (seeds >= 10)
     assert "1 comparison with random" in everything(said) and "at least 6 seeds to reject" in everything(said)
 
 
