@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ssal.evaluation.results import Line, Row, budgets_in, left_out, lines, seeds_in
 from ssal.evaluation.sentences import INTERVALS_FROM
-from ssal.report.curves import beyond, difference_curve, learning_curves
+from ssal.report.curves import beyond, difference_curve, from_baseline, learning_curves
 
 
 class Comparison(NamedTuple):
@@ -54,6 +54,8 @@ def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
         "difference": Markup(difference_curve(pairs, str(treatment), str(baseline), colours[str(treatment)], condition))
         if pairs
         else "",
+        "from_baseline": Markup(from_baseline(found, str(baseline), colours, condition)) if pairs else "",
+        "most_saved": max((one["ratio"] or 0.0 for one in verdict.get("label_efficiency") or []), default=0.0) or 1.0,
     }
 
 

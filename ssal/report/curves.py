@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import fmean
 from typing import Any
 
 import matplotlib
@@ -139,6 +140,36 @@ def difference_curve(
         axes.set_ylabel("difference, points", color=_INK)
 
     return _both(draw, description, f"difference{condition}", HALF)
+
+
+def from_baseline(found: Sequence[Line], baseline: str, colours: Mapping[str, int], condition: str = "") -> str:
+    """Draw how far the mean of each arm lies above or below the baseline's, over the seeds and label counts of both."""
+    arms = {line.name: line for line in found if not line.reference}
+    gaps: dict[str, dict[int, float]] = {}
+    for name, line in arms.items():
+        shared = set(line.points) & set(arms[baseline].points) if name != baseline else set()
+        for labels in sorted({count for _, count in shared}):
+            differences = [line.points[key] - arms[baseline].points[key] for key in shared if key[1] == labels]
+            gaps.setdefault(name, {})[labels] = 100 * fmean(differences)
+    if not gaps:
+        return ""
+    description = f"Mean paired difference to {baseline} by labels bought. " + " ".join(
+        f"{name}: {', '.join(f'{gap:+.1f} points at {labels}' for labels, gap in line.items())}."
+        for name, line in gaps.items()
+    )
+
+    def draw(axes: Axes, size: tuple[int, int]) -> None:
+        axes.axhline(0, color=_INK, linewidth=1.2, zorder=2)
+        for name, line in gaps.items():
+            number = colours[name] % COLOURS
+            axes.plot(
+                list(line), list(line.values()), color=_ARMS[number], marker=MARKERS[number], linewidth=2, markersize=6
+            )
+        budgets = sorted({labels for line in gaps.values() for labels in line})
+        _labels_axis(axes, budgets, 12 if size is not PHONE else 5)
+        axes.set_ylabel(f"points above {baseline}"[:40], color=_INK)
+
+    return _both(draw, description, f"from_baseline{condition}", PAGE)
 
 
 def _span(line: Line, labels: int, band: str) -> tuple[float, float]:
