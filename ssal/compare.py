@@ -22,11 +22,10 @@ from ssal.cells import Cell, cells_of, images_of, run_cell
 from ssal.claim import finished, unchanged
 from ssal.data.images import Images
 from ssal.errors import BadInput, Waiting, told
-from ssal.evaluation.results import companions_in, write_results
-from ssal.evaluation.sentences import companions
+from ssal.evaluation.results import remarks, write_results
 from ssal.evaluation.verdict import verdict
 from ssal.executors import local
-from ssal.labelling.ledger import Ledger
+from ssal.labelling.ledger import NO_CLASS, Ledger
 from ssal.project import results
 from ssal.query import read_query
 from ssal.recipe import Recipe
@@ -150,7 +149,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
     gallery: dict[str, list[tuple[int, list[dict[str, Any]]]]] = {}
     mix: dict[str, list[dict[str, Any]]] = {}
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
-    notes += [*ended.waiting, *companions(companions_in(ended.rows))]
+    notes += [*ended.waiting, *remarks(ended.rows)]
     for cell in cells_of(recipe, checkpoints):
         if not (cell.folder / "ledger.sqlite").exists():
             continue
@@ -162,7 +161,8 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
             if number >= len(shares):
                 shares.append({"round": number, "counts": dict.fromkeys(images.classes, 0)})
             for entry in asked:
-                shares[number]["counts"][entry.label] += 1
+                counts, label = shares[number]["counts"], entry.label or NO_CLASS
+                counts[label] = counts.get(label, 0) + 1
             if cell.seed == recipe.seeds[0] and len(images.pool.shape) == 3:
                 gallery.setdefault(cell.arm.name, []).append(
                     (
@@ -170,7 +170,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> d
                         [
                             {
                                 "id": entry.id,
-                                "label": entry.label,
+                                "label": entry.label or NO_CLASS,
                                 "score": entry.score,
                                 "data_uri": _picture(images, entry.id),
                             }

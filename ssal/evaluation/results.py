@@ -63,6 +63,23 @@ def companions_in(results: Sequence[Row]) -> dict[str, str]:
     return {row["arm"]: str(row.get("companions") or "") for row in results}
 
 
+def remarks(results: Sequence[Row]) -> list[str]:
+    """Return what is to be known of the arms' learners and answers before their scores are compared, as sentences."""
+    noise = {row["arm"]: float(row.get("noise", 0)) for row in results}
+    last = max((int(row["labels"]) for row in results), default=0)
+    without = {
+        arm: statistics.fmean(float(row.get("without_class", 0)) for row in results if _at(row, arm, last))
+        for arm in arms_in(results)
+        if any(_at(row, arm, last) for row in results)
+    }
+    told = sentences.companions(companions_in(results))
+    return [*told, *sentences.noisy(noise), *sentences.without_class(without, last)]
+
+
+def _at(row: Row, arm: str, labels: int) -> bool:
+    return bool(row["arm"] == arm and row["labels"] == labels)
+
+
 def references_in(results: Sequence[Row]) -> list[str]:
     """Return the references that at least one row was measured with."""
     return [name for name in REFERENCES if any(f"{name}_accuracy" in row for row in results)]
@@ -195,7 +212,7 @@ def final_table(results: Sequence[Row], most: int = 6) -> Table | str:
     title = f"Test accuracy in percent, {seeds if seeds == 'one seed' else f'mean ± sd, {seeds}'}"
     if len(budgets) < len(budgets_in(found)):
         title += f"; {len(budgets)} of {len(budgets_in(found))} label counts"
-    notes = [left_out(results, found), *sentences.companions(companions_in(results))]
+    notes = [left_out(results, found), *remarks(results)]
     caption = "\n".join(filter(None, notes)) or None
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("arm", overflow="fold")
