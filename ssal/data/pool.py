@@ -39,8 +39,9 @@ def check_benchmark(labels: str, **options: object) -> None:
 
 def by_content(pool: Sequence[Entry], names: Collection[str]) -> list[str]:
     """Return `names` by the least id among each one's pool images; those without an image follow by name."""
-    seen = dict.fromkeys(e.label for e in pool if e.label in names)  # entries are sorted by id
-    return [*filter(None, seen), *sorted(set(names) - set(seen))]
+    known = set(names)
+    seen = dict.fromkeys(e.label for e in pool if e.label in known)  # entries are sorted by id
+    return [*filter(None, seen), *sorted(known - set(seen))]
 
 
 def put_out(sides: Divided, names: Sequence[str], out: Sequence[str]) -> tuple[Divided, list[str], list[str]]:
@@ -98,8 +99,9 @@ def thinned(
             f"among them (first: {without[0]}); label them, or move them away"
         )
     ids: dict[str, list[str]] = defaultdict(list)
+    known = set(names)
     for entry in pool:
-        if entry.label in names:
+        if entry.label in known:
             ids[str(entry.label)].append(entry.id)
     order = sorted(ids, key=lambda name: stream(seed, "imbalance", "class", ids[name][0]))
     if isinstance(imbalance, dict):
@@ -125,4 +127,4 @@ def thinned(
     }
     shown = some((f"{name}: {count}" for name, count in sorted(counts.items(), key=lambda pair: -pair[1])), 10)
     told = f"imbalance: {len(stay)} of {sum(map(len, ids.values()))} pool images of the classes stay ({shown})"
-    return [entry for entry in pool if entry.id in stay or entry.label not in names], [told]
+    return [entry for entry in pool if entry.id in stay or entry.label not in known], [told]
