@@ -20,7 +20,8 @@ from pathlib import Path
 from measuring import processor_in_words
 
 from ssal.conclude import environment
-from ssal.evaluation.results import budgets_in, lines, percent, read_results
+from ssal.evaluation.results import read_results
+from ssal.evaluation.table import budgets_in, lines, percent
 
 RESULTS = Path(__file__).parent / "results"
 

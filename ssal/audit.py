@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ssal.learner.label_quality import label_disagreement
 from ssal.pretext.pretrain import pretrain
 from ssal.recipe import Recipe
 
+log = logging.getLogger("ssal")
 AUDIT = "audit.csv"
 COLUMNS = ("rank", "id", "path", "label", "propagated", "disagreement")
 
@@ -53,6 +55,7 @@ def audit(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = N
     encoder = pretrain(images, checkpoints, **cell.arm.encoder(cell.seed))
     if not encoder.ready:
         raise BadInput(f"{recipe.path}: arm {cell.arm.name!r} has no encoder; type pretext.method=simclr")
+    log.info("%d labels, answered by %s", len(known), cell.arm.labelling_note())
     names = sorted(set(known.values()))
     ids = sorted(known)
     rows = torch.tensor([images.pool.row(id) for id in ids])

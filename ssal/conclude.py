@@ -14,10 +14,9 @@ from ssal.audit import read_audit
 from ssal.cells import cells_of, images_of
 from ssal.compare import Ended
 from ssal.data.images import Images
-from ssal.evaluation.results import companions_in, renamed
-from ssal.evaluation.sentences import companions
+from ssal.evaluation.results import remarks, renamed
 from ssal.evaluation.verdict import verdict
-from ssal.labelling.ledger import Ledger
+from ssal.labelling.ledger import NO_CLASS, Ledger
 from ssal.query import read_query
 from ssal.recipe import Recipe
 from ssal.report.comparison import Comparison
@@ -42,7 +41,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> l
     )
     gallery, mix, data = _asked(recipe, checkpoints)
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
-    notes += [*ended.waiting, *companions(companions_in(ended.rows)), *data]
+    notes += [*ended.waiting, *remarks(ended.rows), *data]
     write_report(
         folder,
         ended.rows,
@@ -90,12 +89,13 @@ def _asked(recipe: Recipe, checkpoints: Path) -> tuple[Gallery, Mix, list[str]]:
             if number >= len(shares):
                 shares.append({"round": number, "counts": dict.fromkeys(images.classes, 0)})
             for entry in asked:
-                shares[number]["counts"][entry.label] += 1
+                counts, label = shares[number]["counts"], entry.label or NO_CLASS
+                counts[label] = counts.get(label, 0) + 1
             if cell.seed == recipe.seeds[0] and len(images.pool.shape) == 3:
                 shown = [
                     {
                         "id": entry.id,
-                        "label": entry.label,
+                        "label": entry.label or NO_CLASS,
                         "score": entry.score,
                         "data_uri": _picture(images, entry.id),
                     }

@@ -119,8 +119,8 @@ def evaluate_encoders(recipe: Recipe, checkpoints: Path) -> Iterator[Measured | 
             raise BadInput(f"{recipe.path}: arm {arm.name}: an encoder cannot be evaluated without {lacks}")
     said = ""
     for name, (encoder, images) in encoders_of(recipe, checkpoints).items():
-        known = {**images.hidden, **images.given}
-        says = ORACLE.format(known=len(known), hidden=len(images.hidden))
+        known = {id: label for id, label in {**images.hidden, **images.given}.items() if label in images.classes}
+        says = ORACLE.format(known=len(known), hidden=len(known) - len(images.given))
         if says != said:
             yield says
             said = says

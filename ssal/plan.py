@@ -70,7 +70,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     return [
         f"arm {arm.name}",
         f"  labels: {', '.join(map(str, counts))} ({arm.first_round} first{again}, then {arm.strategy}, answered by "
-        f"{arm.answered_by})",
+        f"{arm.labelling_note()})",
         f"  {pretext}",
         f"  {learner_words}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
         f"steps of {per_step or 'all labelled'} forward images each",

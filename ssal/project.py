@@ -63,6 +63,11 @@ def check_images(arm: Arm, images: Images) -> None:
             f"data.labels: {len(images.hidden)} of {len(images.pool)} images have a label, which is hidden, and the "
             "others would never be asked for; type data.labels=given, so that people are asked for the rest"
         )
+    if arm.answered_by != "oracle" and not set(images.hidden.values()) <= set(images.classes):
+        raise BadInput(
+            "data.out_of_class: the oracle alone answers that an image is of none of the classes; type "
+            "labelling.answered_by=oracle, or data.out_of_class=null"
+        )
     free = len(images.askable)
     if not free:
         raise BadInput(
@@ -94,6 +99,7 @@ def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
                 "pretext": arm.pretext_method,
                 "companions": arm.companion_note(),
                 "oracle": arm.oracle_note(),
+                **({"noise": noise} if (noise := arm.labelling.get("noise")) else {}),
             }
         )
     return rows

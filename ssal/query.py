@@ -208,6 +208,11 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
     return asked
 
 
+def _answered(arm: Arm) -> str:
+    note = arm.labelling_note()
+    return "" if note == arm.answered_by else f"; what the run itself was told is by {note}"
+
+
 def _write(folder: Path, wanted: Mapping[str, Wanted], stand: Standing, asked: Asked) -> dict[str, Any]:
     """Write both files and return query.json; this is where hidden labels are read, all choices having been made."""
     images, watch = stand.images, asked.watch
@@ -226,7 +231,7 @@ def _write(folder: Path, wanted: Mapping[str, Wanted], stand: Standing, asked: A
         "labels": len(stand.ledger.labels()),
         "pool": len(pool),
         "size": len(next(iter(found.values()))),
-        "oracle": ORACLE if labels else "",
+        "oracle": f"{ORACLE}{_answered(stand.cell.arm)}" if labels else "",
         **picks.side_by_side(found, predicted, labels, sorted(classes)),
         "signal_options": stand.cell.arm.resolved()["signals"],
         "signal_seconds": watch.seconds,

@@ -73,7 +73,11 @@ def run_round(
         asked = _choose(arm, seed, number, images, ledger, encoder, learner, size, folder)
     forget(folder)
     chosen = read_chosen(folder / "chosen.csv")
-    everything.append(ask(arm.answered_by, chosen, images, folder, round_number=number, strategy=asked["strategy"]))
+    answers = ask(
+        arm.answered_by, chosen, images, folder,
+        round_number=number, strategy=asked["strategy"], seed=seed, options=arm.labelling,
+    )  # fmt: skip
+    everything.append(answers)
     return True
 
 

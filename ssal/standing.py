@@ -39,7 +39,7 @@ class Standing:
     @property
     def free(self) -> int:
         """How many images could be asked for."""
-        return len(self.images.askable - set(self.ledger.labels()))
+        return len(self.images.askable - self.ledger.answered())
 
 
 def _signals(record: dict[str, Any]) -> dict[str, Any]:

@@ -61,9 +61,11 @@ def with_other_test_labels(images: Images) -> Images:
     return replace(images, test_labels=tuple(others(images.test_labels, seed=8)))
 
 
-def renamed_images(folders: tuple[Path, Path, Path], images: Images, checkpoints: Path) -> Images:
+def renamed_images(
+    folders: tuple[Path, Path, Path], images: Images, checkpoints: Path, pool: dict[str, Any] | None = None
+) -> Images:
     """Load the renamed folders: the same images, but paths and classes stand in another order."""
-    found = pictures(folders[1], checkpoints)
+    found = pictures(folders[1], checkpoints, **renamed_options(pool or {}))
     assert found.pool.ids == images.pool.ids and found.test.ids == images.test.ids
     assert [OTHER_NAME[name] for name in images.classes] != list(found.classes)
     by_path = sorted(range(len(images.pool)), key=images.pool.paths.__getitem__)
@@ -71,14 +73,27 @@ def renamed_images(folders: tuple[Path, Path, Path], images: Images, checkpoints
     return found
 
 
-def leaks(arm: Arm, folders: tuple[Path, Path, Path], tmp_path: Path) -> dict[str, list[str]]:
-    """Run an arm on its data and on three variants; return what differs in each of them, which is what leaked."""
-    images = pictures(folders[0], tmp_path / "plain")
+def renamed_options(pool: dict[str, Any]) -> dict[str, Any]:
+    """Return options of the pool with the other names of its classes."""
+    found = {**pool, "out_of_class": [OTHER_NAME[name] for name in pool.get("out_of_class", ())]}
+    if isinstance(pool.get("imbalance"), dict):
+        found["imbalance"] = {OTHER_NAME[name]: share for name, share in pool["imbalance"].items()}
+    return found
+
+
+def leaks(
+    arm: Arm, folders: tuple[Path, Path, Path], tmp_path: Path, pool: dict[str, Any] | None = None
+) -> dict[str, list[str]]:
+    """Run an arm on its data and on three variants; return what differs in each of them, which is what leaked.
+
+    Other hidden labels come after the pool was made with the options `pool`: these are the world, and may look at them.
+    """
+    images = pictures(folders[0], tmp_path / "plain", **(pool or {}))
     plain = run(arm, images, tmp_path / "plain")
     asked = set(plain.asked())
     assert len(plain.learners) >= 2 and len(asked) == arm.budget
     hidden = run(arm, with_other_hidden_labels(images, asked), tmp_path / "hidden")
-    renamed = run(arm, renamed_images(folders, images, tmp_path / "renamed"), tmp_path / "renamed")
+    renamed = run(arm, renamed_images(folders, images, tmp_path / "renamed", pool), tmp_path / "renamed")
     test = run(arm, with_other_test_labels(images), tmp_path / "test")
     found = {
         "labels never asked for": differing(plain, hidden),
@@ -146,6 +161,25 @@ def test_no_learner_sees_a_hidden_label(name: str, folders: tuple[Path, Path, Pa
 def test_no_pretext_sees_a_label(name: str, folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     arm = arm_of(tmp_path, pretext=small("pretext", name))
     assert leaks(arm, folders, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("pool", "noise"),
+    [
+        ({"imbalance": 3.0}, 0.0),
+        ({"imbalance": {"one": 0.4}}, 0.0),
+        ({"redundancy": 1}, 0.0),
+        ({"out_of_class": ["two"]}, 0.0),
+        ({}, 0.4),
+        ({"imbalance": 3.0, "redundancy": 1, "out_of_class": ["two"]}, 0.4),
+    ],
+)
+def test_no_hard_pool_shows_a_hidden_label(
+    pool: dict[str, Any], noise: float, folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    labelling = {"answered_by": "oracle", "noise": noise}
+    arm = arm_of(tmp_path, folders[2], learner=small("learner", "supervised"), labelling=labelling)
+    assert leaks(arm, folders, tmp_path, pool) == {}
 
 
 def test_class_names_move_nothing_where_labels_are_given(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

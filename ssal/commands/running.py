@@ -82,7 +82,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoi
 def _table(ended: Ended, path: Path) -> None:
     from rich.console import Console
 
-    from ssal.evaluation.results import final_table
+    from ssal.evaluation.table import final_table
 
     if ended.rows:
         Console().print(final_table(ended.rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from ssal.data.listing import Listing
 from ssal.data.split import Divided
@@ -10,13 +11,15 @@ from ssal.errors import BadInput, nearest
 from ssal.errors import listing as some
 
 
-def check_manifest(listing: Listing, classes: list[str] | None) -> None:
-    """Raise BadInput with all that is wrong in the source's manifest, unknown class names among it."""
+def check_manifest(listing: Listing, classes: list[str] | None, others: Sequence[str] = ()) -> None:
+    """Raise BadInput with all that is wrong in the source's manifest, names outside `classes` and `others` among it."""
     if classes is not None and (len(set(classes)) != len(classes) or len(classes) < 2):
         raise BadInput(f"data.classes: expected two or more different names, got {classes}")
     problems = list(listing.problems)
     if classes is not None:
-        unknown = Counter((item.line, item.label) for item in listing.items if item.label not in (None, *classes))
+        unknown = Counter(
+            (item.line, item.label) for item in listing.items if item.label not in (None, *classes, *others)
+        )
         for (line, label), count in unknown.items():
             images = "" if line else f" ({count} images)"
             problems.append((line, f"class {label!r}{images} is not in data.classes{nearest(str(label), classes)}"))

@@ -98,7 +98,10 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Images:
-    """What a run holds: a pool to learn from, a test set that chooses nothing, and labels kept apart from both."""
+    """What a run holds: a pool to learn from, a test set that chooses nothing, and labels kept apart from both.
+
+    A name in `hidden` that is none of `classes` is of an image out of class: it may be asked for, and has no label.
+    """
 
     pool: ImageSet
     test: ImageSet

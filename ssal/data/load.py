@@ -9,14 +9,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from ssal.artefacts import fingerprint
 from ssal.data.cache import Contents, examine
 from ssal.data.checks import check_manifest, check_sides
 from ssal.data.images import Images, ImageSet
-from ssal.data.lazy import LazyPixels
 from ssal.data.listing import Listing, content_id
+from ssal.data.near_duplicates import with_near_duplicates
+from ssal.data.pixel_statistics import pixel_statistics
+from ssal.data.pool import Imbalance, by_content, check_benchmark, put_out, thinned
 from ssal.data.split import Entry, divide, merge
 from ssal.errors import BadInput
 from ssal.registry import find
@@ -34,16 +35,23 @@ def load(
     group_by: str | None = None,
     conflicts: Literal["error", "skip"] = "error",
     classes: list[str] | None = None,
+    imbalance: Imbalance | None = None,
+    out_of_class: list[str] | None = None,
+    redundancy: Annotated[int, Field(ge=0, le=1000)] = 0,
+    pool_seed: Annotated[int, Field(ge=0)] = 0,
     resident_limit_gib: Annotated[float, Field(ge=0)] = 4.0,
     workers: Annotated[int, Field(ge=1, le=64)] = 4,
 ) -> Images:
     """Return the images of `source` (called with `options`), decoded at most once under `checkpoints`.
 
     `size`: side in pixels, None where all images have one size; `test_fraction` and `group_by` (a regular expression
-    on the path) split a source that has no test part; `classes` fixes the names. Raises BadInput.
+    on the path) split a source that has no test part; `classes` fixes the names. `imbalance`, `out_of_class` (pool.py)
+    and `redundancy` (near_duplicates.py) change a benchmark's pool alone; `pool_seed` draws for them. Raises BadInput.
     """
+    check_benchmark(labels, imbalance=imbalance, out_of_class=out_of_class, redundancy=redundancy)
+    told: list[str] = []
     listing: Listing = find("dataset", source).call(**options)
-    check_manifest(listing, classes)
+    check_manifest(listing, classes, out_of_class or ())
     if not listing.items:
         raise BadInput(f"data: the source {source!r} holds no image")
     contents = _embeddings(listing) if listing.features is not None else None
@@ -51,27 +59,37 @@ def load(
     merged = merge(listing.items, contents.ids, skip_conflicts=conflicts == "skip")
     sides = divide(merged.entries, test_fraction=test_fraction, group_by=group_by)
     names = sorted(classes) if classes else sorted({e.label for e in merged.entries if e.label is not None})
+    if out_of_class:
+        sides, names, told = put_out(sides, names, out_of_class)
     check_sides(sides, names, labels, own_parts=any(entry.part == "test" for entry in merged.entries))
+    if imbalance is not None:
+        sides.pool, more = thinned(sides.pool, names, imbalance, pool_seed)
+        told += more
     known = {entry.id: entry.label for entry in sides.pool if entry.label is not None}
     pool, test = _image_set(listing, contents, sides.pool), _image_set(listing, contents, sides.test)
-    mean, std = _statistics(contents, sides.pool)
-    mib = len(contents.ids) * int(np.prod(pool.shape)) / 2**20
-    lazy = isinstance(contents.pixels, LazyPixels)
+    mean, std = pixel_statistics(contents, sides.pool)
+    if redundancy:
+        pool, whose, more = with_near_duplicates(pool, redundancy, pool_seed, resident_limit_gib)
+        known |= {id: known[original] for id, original in whose.items() if original in known}
+        told += more
+    mib = (len(contents.ids) + len(pool) - len(sides.pool)) * int(np.prod(pool.shape)) / 2**20
+    mode = f"resident: {mib:,.0f} MiB in memory"
     report = {
         "pool": len(pool),
         "test": len(test),
         "labelled": len(known),
         "shape": list(pool.shape),
         "classes": names,
+        "order": by_content(sides.pool, names),
         "split": sides.sentence,
-        "mode": f"lazy: decoded when needed by {workers} threads" if lazy else f"resident: {mib:,.0f} MiB in memory",
+        "mode": mode if pool.resident else f"lazy: decoded when needed by {workers} threads",
         "duplicates": merged.duplicates,
         "also_in_test": merged.also_in_test,
         "group_in_test": sides.group_in_test,
         "conflicts": merged.conflicts,
         "test_without_label": sides.test_without_label,
         "unreadable": contents.unreadable,
-        "notes": list(listing.notes),
+        "notes": [*listing.notes, *told],
     }
     return Images(
         pool=pool,
@@ -96,23 +114,7 @@ def _image_set(listing: Listing, contents: Contents, entries: Sequence[Entry]) -
     return ImageSet([e.id for e in entries], [e.paths[0] for e in entries], contents.pixels, places)
 
 
-def _statistics(contents: Contents, pool: Sequence[Entry]) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation over all pool pixels / 255, exact in both modes; per feature of embeddings."""
-    places = contents.places[[entry.numbers[0] for entry in pool]]
-    if isinstance(contents.pixels, Tensor) and contents.pixels.ndim == 2:
-        rows = contents.pixels[torch.from_numpy(places)]
-        return rows.mean(0), rows.std(0, correction=0)
-    count = len(places) * int(np.prod(contents.pixels.shape[-2:]))
-    mean = contents.sums[places].sum(0) / count
-    variance = contents.squares[places].sum(0) / count - mean**2
-    std = np.sqrt(np.maximum(variance, 0)) / 255
-    # A channel without any variation must not be divided by zero.
-    std[std < 1e-6] = 1
-    return torch.from_numpy(mean / 255).float(), torch.from_numpy(std).float()
-
-
 def _embeddings(listing: Listing) -> Contents:
     assert listing.features is not None
-    ids = list(listing.ids) if listing.ids is not None else [content_id(row) for row in listing.features]
-    none = np.zeros((0, 3), np.uint64)
+    ids, none = list(listing.ids or map(content_id, listing.features)), np.zeros((0, 3), np.uint64)
     return Contents(ids, np.arange(len(ids)), none, none, torch.from_numpy(listing.features), [])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ssal.evaluation.efficiency import efficiencies
 from ssal.evaluation.ranking import CONVENTION, penalties, penalty_matrix
-from ssal.evaluation.results import Row, arms_in, budgets_in, lines, oracles_in, scores
+from ssal.evaluation.results import Row, arms_in, oracles_in, scores
 from ssal.evaluation.significance import (
     ALPHA,
     detectable_difference,
@@ -30,6 +30,7 @@ from ssal.evaluation.statistics import (
     paired_differences,
     paired_interval,
 )
+from ssal.evaluation.table import budgets_in, lines
 
 BESIDE = ("balanced_accuracy", "macro_f1")
 """Metrics whose last difference is given beside accuracy's."""

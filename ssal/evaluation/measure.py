@@ -42,20 +42,25 @@ def measure(
     references: Sequence[str],
     folder: Path,
 ) -> None:
-    """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs."""
+    """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs.
+
+    `labels` counts all answers, those that gave no label among them.
+    """
     if learner is None:
         return
     record = learner.record
-    numbered = ledger.numbered(images.classes)
+    numbered, answered = ledger.numbered(images.classes), ledger.answered()
     rows = torch.tensor([images.pool.row(id) for id in numbered])
     labels = torch.tensor(list(numbered.values()))
     facts: dict[str, Any] = {
         "round": number,
-        "labels": len(rows),
+        "labels": len(answered),
         "learner_folder": learner.folder.name,
         "pretrain_seconds": encoder.record["seconds"],
         "train_seconds": record["train_seconds"],
     }
+    if len(answered) > len(rows):  # they cost as much as the others, so arms are compared at all that was bought
+        facts["without_class"] = len(answered) - len(rows)
     if encoder.ready and len(rows) > 1:
         facts["encoder_neighbour_accuracy"] = neighbour_accuracy(encoder.features(images)["pool"][rows], labels)
     if len(images.test):

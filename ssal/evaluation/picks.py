@@ -65,12 +65,16 @@ def side_by_side(
 ) -> dict[str, Any]:
     """Return the facts of the whole pool, which is all that has a prediction, of each strategy, and all overlaps.
 
-    Error rates are there where labels are.
+    Error rates are there where labels are, and shares out of class where some labels are none of `classes`: whatever
+    is predicted of these images is wrong.
     """
     shares = overlap(picks)
+    outside = set(labels.values()) - set(classes)
 
     def of(ids: Collection[str]) -> dict[str, Any]:
         error = {"oracle_error": error_rate(ids, predicted, labels)} if labels else {}
+        if outside:
+            error["oracle_out_of_class"] = fmean(labels[id] in outside for id in ids)
         return {**error, "class_mix": class_mix(ids, predicted, classes)}
 
     def alike(name: str) -> dict[str, Any]:
@@ -98,16 +102,23 @@ def picks_table(found: Mapping[str, Any]) -> Table:
     table.add_column("seconds", justify="right", no_wrap=True)
     if oracle:
         table.add_column("% wrong (oracle)", justify="right")
+    outside = "oracle_out_of_class" in found["whole_pool"]
+    if outside:
+        table.add_column("% out of class (oracle)", justify="right")
     table.add_column("mean overlap %", justify="right")
     table.add_column("most alike, %", overflow="fold", no_wrap=whole)
     for name, one in found["strategies"].items():
         alike = f"{one['most_alike']} {100 * one['most_alike_overlap']:.0f}" if one["most_alike"] else "–"
-        error = [f"{100 * one['oracle_error']:.1f}"] if oracle else []
+        error = _percents(one)
         mark = " *" if one["fitted_afterwards"] else ""
         table.add_row(name + mark, f"{one['seconds']:.2f}", *error, f"{100 * one['mean_overlap']:.1f}", alike)
     if oracle:
-        table.add_row("all of the pool", "", f"{100 * found['whole_pool']['oracle_error']:.1f}", "", "", style="dim")
+        table.add_row("all of the pool", "", *_percents(found["whole_pool"]), "", "", style="dim")
     return table
+
+
+def _percents(facts: Mapping[str, Any]) -> list[str]:
+    return [f"{100 * facts[name]:.1f}" for name in ("oracle_error", "oracle_out_of_class") if name in facts]
 
 
 def picks_notes(found: Mapping[str, Any]) -> list[str]:
@@ -118,4 +129,6 @@ def picks_notes(found: Mapping[str, Any]) -> list[str]:
     if found["not_runnable"]:
         lines.append("not runnable here:")
         lines += [f"  {name}, because: {why}" for name, why in found["not_runnable"].items()]
+    if "oracle_out_of_class" in found["whole_pool"]:
+        lines.append("% out of class: images of none of the classes, of which every prediction is wrong")
     return lines + [found["oracle"]] * bool(found["oracle"])

@@ -21,13 +21,36 @@ def level_of(seeds: int) -> str:
 
 def companions(notes: Mapping[str, str]) -> list[str]:
     """Say which arms train a head beside the learner; `notes` are arm -> the heads in words, empty where none."""
-    arms: dict[str, list[str]] = {}
-    for arm, note in notes.items():
-        arms.setdefault(note, []).append(arm)
-    arms.pop("", None)
     return [
-        f"The learner of {listing(names)} is trained with a companion head: {note}." for note, names in arms.items()
+        f"The learner of {listing(names)} is trained with a companion head: {note}."
+        for note, names in _alike(notes).items()
     ]
+
+
+def noisy(shares: Mapping[str, float]) -> list[str]:
+    """Say which arms learn from answers that are wrong on purpose; `shares` are arm -> how many, 0 where none."""
+    return [
+        f"On purpose {100 * share:g} % of the answers that {listing(names)} bought are wrong on average "
+        "(labelling.noise); test labels are as they are."
+        for share, names in _alike(shares).items()
+    ]
+
+
+def without_class(counts: Mapping[str, float], labels: int) -> list[str]:
+    """Say how many of the `labels` answers of each arm gave no label; `counts` are arm -> mean over its seeds."""
+    told = listing((f"{count:g} of {arm}'s" for arm, count in counts.items()), 20)
+    return [f"Of {labels} answers bought, these were that the image is of none of the classes: {told}."] * any(
+        counts.values()
+    )
+
+
+def _alike(notes: Mapping[str, Any]) -> dict[Any, list[str]]:
+    """Return note -> the arms that have it; those without one are left out."""
+    arms: dict[Any, list[str]] = {}
+    for arm, note in notes.items():
+        if note:
+            arms.setdefault(note, []).append(arm)
+    return arms
 
 
 def unlike(baseline: str, treatment: str, notes: Mapping[str, str]) -> list[str]:

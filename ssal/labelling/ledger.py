@@ -15,6 +15,8 @@ from ssal.errors import BadInput
 
 GIVEN = "given"
 """The strategy's name for labels that the project started with; they cost no budget."""
+NO_CLASS = "none of the classes"
+"""What an answer without a label is called wherever answers are shown."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS labels (
@@ -39,7 +41,8 @@ class Entry:
     """One answered image."""
 
     id: str
-    label: str
+    label: str | None
+    """None: the image is of none of the classes; an empty text in the file, which no class is called."""
     who: str
     round: int
     strategy: str
@@ -89,7 +92,7 @@ class Ledger:
     def append(self, entries: Iterable[Entry]) -> None:
         """Write one round's labels in one transaction. Raises BadInput where an image has a label already."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [(e.id, e.label, e.who, e.at or now, e.round, e.strategy, e.score) for e in entries]
+        rows = [(e.id, e.label or "", e.who, e.at or now, e.round, e.strategy, e.score) for e in entries]
         with self._open() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -112,15 +115,22 @@ class Ledger:
         """Return every entry in the order it was written."""
         with self._open() as connection:
             rows = connection.execute("SELECT id, label, who, round, strategy, score, at FROM labels ORDER BY position")
-            entries = [Entry(*row) for row in rows]
+            entries = [Entry(id, label or None, *rest) for id, label, *rest in rows]
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
     def labels(self) -> dict[str, str]:
-        """Return class name by image id, in the order the labels came."""
-        return {entry.id: entry.label for entry in self.entries()}
+        """Return class name by image id, in the order the labels came; images of none of the classes have none.
+
+        This is all that training and signals see of the answers.
+        """
+        return {entry.id: entry.label for entry in self.entries() if entry.label is not None}
+
+    def answered(self) -> set[str]:
+        """Return the ids of all images that need not be asked for again, those of none of the classes among them."""
+        return {entry.id for entry in self.entries()}
 
     def bought(self) -> int:
-        """Return how many labels were asked for; those the project started with cost nothing."""
+        """Return how many answers were asked for, whatever they are; what the project started with costs nothing."""
         return sum(entry.strategy != GIVEN for entry in self.entries())
 
     def asked_in(self, round_number: int) -> list[Entry]:

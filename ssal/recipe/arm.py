@@ -32,6 +32,9 @@ Nothing that stands depends on most of them; the content at a path, classes, bud
 what they mean, in ssal/claim.py.
 """
 
+ABSENT = {"data.redundancy": 0, "data.pool_seed": 0, "labelling.noise": 0.0}
+"""Keys that the records of older runs lack -> the value that does what was done before there was such a key."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -56,6 +59,8 @@ class Arm:
     query_size: int
     budget: int
     answered_by: str
+    labelling: dict[str, Any]
+    """Options of who answers."""
     references: tuple[str, ...]
     trainer: dict[str, Any]
     record: dict[str, Any]
@@ -103,12 +108,11 @@ class Arm:
 
     def companion_note(self) -> str:
         """Return the companions in words, with the options that are not the default; empty where there are none."""
-        notes = []
-        for name, given in self.companions.items():
-            usual = registry.find("signal", name).options
-            changed = [f"{key}: {value}" for key, value in given.items() if value != usual[key]]
-            notes.append(f"{name} ({', '.join(changed)})" if changed else name)
-        return ", ".join(notes)
+        return ", ".join(_in_words("signal", name, given) for name, given in self.companions.items())
+
+    def labelling_note(self) -> str:
+        """Return who answers in words, with the options that are not the default."""
+        return _in_words("answerer", self.answered_by, self.labelling)
 
     def oracle_note(self) -> str:
         """Return which of its sources read labels that a real project does not have; empty where none does."""
@@ -160,6 +164,12 @@ class Recipe:
         return {"name": self.name, "seeds": list(self.seeds), "compare": compare, "arms": arms}
 
 
+def _in_words(kind: str, name: str, given: dict[str, Any]) -> str:
+    usual = registry.find(kind, name).options
+    changed = [f"{key}: {value}" for key, value in given.items() if value != usual[key]]
+    return f"{name} ({', '.join(changed)})" if changed else name
+
+
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Return the keys outside EXTENSIONS in which two resolved arms differ."""
     return [path for path, before, after in _leaves(old, new) if before != after and path not in EXTENSIONS]
@@ -171,4 +181,5 @@ def _leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]
         for key in dict.fromkeys([*old, *new]):
             yield from _leaves(old.get(key), new.get(key), f"{path}.{key}" if path else key)
     else:
-        yield path, old, new
+        usual = ABSENT.get(path)
+        yield path, usual if old is None else old, usual if new is None else new

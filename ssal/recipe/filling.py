@@ -86,9 +86,10 @@ def fill(model: type[BaseModel], node: Node, what: str, problems: Problems, part
 
 def _inside(node: Node, error: ErrorDetails) -> tuple[int | str, ...]:
     """Return the keys to the value an error is about, without the names pydantic gives to parts of unions."""
-    loc = error["loc"]
-    _, rest = node.follow(loc)
-    return loc if error["type"] == "missing" else loc[: len(loc) - len(rest)]
+    loc, found = error["loc"], list[int | str]()
+    for part in loc:
+        found += [] if node.follow([*found, part])[1] else [part]
+    return loc if error["type"] == "missing" else tuple(found)
 
 
 def _note(node: Node, group: list[ErrorDetails], model: type[BaseModel], what: str, problems: Problems) -> None:

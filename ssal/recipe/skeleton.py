@@ -58,6 +58,10 @@ DATA_HELP = {
     "test_fraction": "Share kept for testing where the source has no test part.",
     "group_by": "Regular expression on the path: images of one group stay on one side of that split.",
     "classes": "Names of the classes; null: those that the labels show.",
+    "imbalance": "Benchmark: n times as many images of the most frequent class as of the rarest; or class: share kept.",
+    "out_of_class": "Benchmark: classes whose images stay in the pool, are no class's, and leave the test set.",
+    "redundancy": "Benchmark: near-duplicates (shifted, lighter or darker, noisy) beside each image of the pool.",
+    "pool_seed": "Draws which classes are rare, which images stay, and how near-duplicates differ.",
 }
 
 
@@ -118,7 +122,7 @@ class Acquisition(Section):
 
 
 class Labelling(Section):
-    """Stage 5, who answers."""
+    """Stage 5, who answers; the answerer's own options stand beside this key."""
 
     answered_by: str = "oracle"
     """oracle answers from hidden labels; inbox waits for people."""

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from ssal.evaluation.results import Line, Row, budgets_in, left_out, lines, seeds_in
+from ssal.evaluation.results import Row
 from ssal.evaluation.sentences import INTERVALS_FROM
+from ssal.evaluation.table import Line, budgets_in, left_out, lines, seeds_in
 from ssal.report.curves import beyond, difference_curve, from_baseline, learning_curves
 
 

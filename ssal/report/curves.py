@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from ssal.evaluation.results import Line, budgets_in
 from ssal.evaluation.statistics import paired_interval
+from ssal.evaluation.table import Line, budgets_in
 
 COLOURS = 8
 """Arm colours of the page, `--arm-0` to `--arm-7`; an arm is told by its marker as well."""

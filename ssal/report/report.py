@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ssal.artefacts import fingerprint, write_text
 from ssal.errors import listing
-from ssal.evaluation.results import SECONDS, Row, arms_in, percent
+from ssal.evaluation.results import SECONDS, Row, arms_in
 from ssal.evaluation.sentences import points
+from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
 from ssal.report.curves import COLOURS
 

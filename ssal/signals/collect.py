@@ -103,12 +103,14 @@ def collect(
 def split(everything: dict[str, Tensor], images: Images, ledger: Ledger) -> dict[str, Tensor]:
     """Return rows to choose from under their own names, labelled rows under `labelled_…`, `labels`, and those `rows`.
 
-    Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for.
+    Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for; nor are those
+    again that were found to be of none of the classes.
     """
     numbers = ledger.numbered(images.classes)
     number_of_row = torch.tensor([numbers.get(id, -1) for id in images.pool.ids], dtype=torch.long)
-    askable = torch.tensor([id in images.askable for id in images.pool.ids], dtype=torch.bool)
-    unlabelled = ((number_of_row < 0) & askable).nonzero()[:, 0]
+    wanted = images.askable - ledger.answered()
+    askable = torch.tensor([id in wanted for id in images.pool.ids], dtype=torch.bool)
+    unlabelled = askable.nonzero()[:, 0]
     labelled = (number_of_row >= 0).nonzero()[:, 0]
     table = {"rows": unlabelled, "labels": number_of_row[labelled]}
     for name, rows in everything.items():

@@ -71,7 +71,7 @@ def oracle_greedy(
     probe = deepcopy(learner).cpu()
     test = encoder.features(images)["test"].float()
     truth = torch.tensor([class_numbers[name] for name in images.test_labels])
-    hidden = torch.tensor([class_numbers[images.hidden[id]] if id in images.hidden else -1 for id in images.pool.ids])
+    hidden = torch.tensor([class_numbers.get(images.hidden.get(id, ""), -1) for id in images.pool.ids])
     known = set(labelled_rows.tolist())
     free = [row for row in (hidden >= 0).nonzero()[:, 0].tolist() if row not in known]
     rows = features.float()

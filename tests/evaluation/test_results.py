@@ -8,7 +8,8 @@ from rich.console import Console
 from synthetic_results import synthetic_results
 
 from ssal.errors import BadInput
-from ssal.evaluation.results import final_table, lines, percent, read_results, references_in, scores, write_results
+from ssal.evaluation.results import read_results, references_in, remarks, scores, write_results
+from ssal.evaluation.table import final_table, lines, percent
 
 
 def printed(rows, **options) -> str:
@@ -124,3 +125,23 @@ def test_arms_with_unlike_budgets_leave_dashes():
     rows = synthetic_results() + [{"arm": "all", "seed": 0, "round": 0, "labels": 500, "accuracy": 0.99}]
     text = printed(rows)
     assert "99.0" in text and "–" in text and "1–3 seeds" in text
+
+
+def test_answers_that_were_wrong_or_gave_no_label_are_told(tmp_path):
+    rows = synthetic_results(seeds=2, budgets=(20, 40))
+    assert remarks(rows) == [], "nothing to tell of arms whose answers are all right"
+    for row in rows:
+        if row["arm"] != "supervised":
+            row["noise"] = 0.125
+        if row["labels"] == 40 and row["arm"] != "ssl_only":
+            row["without_class"] = 3 + 2 * row["seed"] if row["arm"] == "supervised" else 7
+    told = [
+        "On purpose 12.5 % of the answers that ssl_only, ssl_and_al bought are wrong on average (labelling.noise); "
+        "test labels are as they are.",
+        "Of 40 answers bought, these were that the image is of none of the classes: 4 of supervised's, 0 of "
+        "ssl_only's, 7 of ssl_and_al's.",
+    ]
+    assert remarks(rows) == told
+    assert all(sentence in printed(rows) for sentence in told)
+    write_results(tmp_path / "results.csv", rows)
+    assert remarks(read_results(tmp_path / "results.csv")) == told

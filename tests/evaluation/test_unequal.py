@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from synthetic_results import EXTENDED, synthetic_results, untested, without
 
-from ssal.evaluation.results import final_table, left_out, lines, scores, seeds_in
+from ssal.evaluation.results import scores
 from ssal.evaluation.statistics import aubc, comparable
+from ssal.evaluation.table import final_table, left_out, lines, seeds_in
 from ssal.evaluation.verdict import verdict
 
 PAIR = ("ssl_only", "ssl_and_al")

@@ -15,7 +15,7 @@ from ssal.errors import BadInput
 from ssal.labelling.ledger import GIVEN, Entry, Ledger
 
 
-def entry(id: str, label: str, round_number: int = 0, strategy: str = "margin") -> Entry:
+def entry(id: str, label: str | None, round_number: int = 0, strategy: str = "margin") -> Entry:
     return Entry(id, label, "oracle", round_number, strategy, 0.5)
 
 
@@ -58,6 +58,18 @@ def test_class_numbers_follow_first_labels_not_names(tmp_path: Path) -> None:
     assert first.class_numbers(["ant", "cat", "dog"]) == {"dog": 0, "cat": 1, "ant": 2}
     assert list(first.numbered(["ant", "cat", "dog"]).values()) == [0, 1, 0]
     assert first.numbered(["ant", "cat", "dog"]) == second.numbered(["aardvark", "bee", "zebra"])
+
+
+def test_an_answer_without_a_label_costs_and_teaches_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry("a", "dog"), entry("b", None), entry("c", "cat", 1), entry("d", None, 1)])
+    assert ledger.labels() == {"a": "dog", "c": "cat"} and ledger.numbered(["cat", "dog"]) == {"a": 0, "c": 1}
+    assert ledger.class_numbers(["ant", "cat", "dog"]) == {"dog": 0, "cat": 1, "ant": 2}
+    assert ledger.bought() == 4 and ledger.answered() == {"a", "b", "c", "d"}
+    assert ledger.before(1).answered() == {"a", "b"} and ledger.before(1).labels() == {"a": "dog"}
+    assert [one.label for one in ledger.entries()] == ["dog", None, "cat", None]
+    with pytest.raises(BadInput, match="nothing was written"):
+        ledger.append([entry("b", "dog", 2)])
 
 
 WRITER = """

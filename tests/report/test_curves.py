@@ -4,7 +4,7 @@ import re
 
 from synthetic_results import synthetic_results
 
-from ssal.evaluation.results import lines
+from ssal.evaluation.table import lines
 from ssal.evaluation.verdict import verdict
 from ssal.report.curves import _apart, beyond, difference_curve, learning_curves
 

@@ -19,7 +19,7 @@ from PIL import Image
 from synthetic_report import synthetic_query, synthetic_report
 from synthetic_results import EXTENDED, synthetic_results, untested, without
 
-from ssal.evaluation.results import lines
+from ssal.evaluation.table import lines
 from ssal.evaluation.verdict import verdict
 from ssal.report.report import PICTURE_BYTES, QUERY_BYTES, data_uri, spell
 

@@ -24,7 +24,8 @@ from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.load import load as load_images
 from ssal.errors import BadInput
-from ssal.evaluation.results import final_table, read_results
+from ssal.evaluation.results import read_results
+from ssal.evaluation.table import final_table
 from ssal.labelling.ledger import Entry, Ledger
 from ssal.learner.base import Network
 from ssal.learner.train import train
