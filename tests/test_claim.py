@@ -333,7 +333,10 @@ def test_a_file_that_is_damaged_is_named_and_one_that_is_gone_is_made_again(ssal
     said = run(ssal, *more)
     assert said.code == 0, said
     assert metrics()[:2] == measured and len(labels()) == 18
-    timed = ("record.json", "asked.json", "metrics.json", "results.csv", "run.json", "finished.json", ".sqlite")
+    timed = (
+        "record.json", "asked.json", "metrics.json", "results.csv", "timings.csv", "log.jsonl", "run.json",
+        "finished.json", ".sqlite",
+    )  # fmt: skip
     after = state()
     same = [name for name in before if not name.endswith(timed) and name in after]
     assert {name: after[name] for name in same} == {name: before[name] for name in same}

@@ -32,7 +32,7 @@ OF_IMAGES = {"view_probabilities", "mc_probabilities"}
 BY_ROW = {"view_probabilities", "contrast_loss", "aalu_unlabelled", "vaal_unlabelled", "ta_vaal_unlabelled"}
 BY_ROW |= {"sraal_unlabelled", "waal_critic"}
 """Signals whose draws follow from rows, or those of the batches that a network is fitted to."""
-EVERYTHING = {name for name in VOCABULARY if not name.startswith("label")} - {"child_scores"}
+EVERYTHING = {name for name in VOCABULARY if not name.startswith("label")} - {"child_scores", "oracle_rank"}
 
 
 def needs_of(stand: Standing) -> set[str]:
