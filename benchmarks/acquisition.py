@@ -5,8 +5,8 @@
     python benchmarks/acquisition.py table
 
 `frozen` has a linear probe on features of five SimCLR encoders, six budgets, and 20 draws of the first labels for
-strategies that compute, 5 for those that fit a network or forward the pool again. `fixmatch` has FixMatch with a small
-Wide ResNet and the strategies that look at how a network learns. Both add one row per finished cell to
+strategies that compute, 5 for those that fit a network. `fixmatch` has FixMatch with a small Wide ResNet and the
+strategies that look at how a network learns. Both add one row per finished cell to
 benchmarks/results/acquisition.csv and go on after an interruption; `table` writes acquisition.md from it. Seed s uses
 encoder s modulo 5; a strategy is set beside random of the same seed, which begins with the same labels.
 """
@@ -42,7 +42,7 @@ RECIPES = {"digits": "quickstart", "fashion_mnist": "image_folder"}
 """Data set -> the recipe whose data, backbone, encoder and FixMatch schedule are used."""
 ENCODERS = 5
 DRAWS, FEW = 20, 5
-"""Seeds of strategies on frozen features: of those that compute, and of those that fit or forward again."""
+"""Seeds of strategies on frozen features: of those that compute, and of those that fit a network."""
 SEEDS = {"digits": 5, "fashion_mnist": 3}
 """Of FixMatch."""
 SIZES = {"digits": 20, "fashion_mnist": 40}
@@ -62,7 +62,7 @@ COLUMNS = (
 Setting = Literal["frozen", "fixmatch"]
 WHAT = {
     "frozen": "A linear probe on features of five SimCLR encoders; autoencoders encode these features. 20 draws of\n"
-    "the first labels where a strategy only computes, 5 where it fits a network or forwards the pool again.",
+    "the first labels where a strategy only computes, 5 where it fits a network.",
     "fixmatch": "FixMatch from the same encoders. TOD's learner starts warm, and those of loss_prediction and TA-VAAL\n"
     "train a head, so they stand beside a random arm whose learner does the same. TOD chooses from the second\n"
     "purchase on; consistency has 10 views in place of 50.",
@@ -129,8 +129,7 @@ def draws(setting: Setting, data: str, cell: Cell) -> int:
     if setting == "fixmatch":
         return SEEDS[data]
     sources = registry.sources_of(cell.arm.needs()).values()
-    costly = any(s.traits["companion"] or "folder" in s.given or s.traits["forwards"] for s in sources)
-    return FEW if costly else DRAWS
+    return FEW if any(source.traits["companion"] or "folder" in source.given for source in sources) else DRAWS
 
 
 def row_of(setting: Setting, data: str, cell: Cell) -> dict[str, Any]:

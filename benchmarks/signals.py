@@ -205,7 +205,10 @@ def shown(row: dict[str, str] | None) -> str:
 
 
 @app.command()
-def table(results: Path = HERE / "results") -> None:
+def table(
+    results: Path = HERE / "results",
+    beside: Annotated[str, typer.Option(help="What else the machine was doing meanwhile")] = "",
+) -> None:
     """Write signals.md: a table per learner, a line per strategy."""
     found = read_rows(results / "signals.csv")
     machine = ", ".join(f"{key} {value}" for key, value in environment().items() if key != "threads")
@@ -241,6 +244,7 @@ def table(results: Path = HERE / "results") -> None:
         page += [f"- {called}: {why}" for called, why in lacking.items()]
     page += ["", "Threads {threads}; dates {date}; commits {commit}.".format(**facts)]
     page += [f"Made on one machine: cores {os.cpu_count()}, {machine}."]
+    page += [f"Meanwhile it ran {beside}."] if beside else []
     (results / "signals.md").write_text("\n".join(page) + "\n", encoding="utf-8")
     print("\n".join(page))
 

@@ -534,9 +534,9 @@ def test_names_stay_in_one_piece_in_80_columns(made: Run) -> None:
         one |= {"most_alike": name, "most_alike_overlap": 1.0, "seconds": 9999.99, "oracle_error": 1.0}
 
     def lines(found: dict[str, Any]) -> list[str]:
-        console = Console(width=80, file=io.StringIO())
-        console.print(picks.picks_table(found))
-        said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        file = io.StringIO()
+        Console(width=80, file=file).print(picks.picks_table(found))
+        said = file.getvalue().splitlines()
         assert max(map(len, said)) <= 80
         return said
 
