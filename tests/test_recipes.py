@@ -76,8 +76,10 @@ def test_a_recipe_loads_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(ROOT)
     recipe = load(path)
     assert recipe.name == path.stem
-    assert {recipe.baseline, recipe.treatment} <= {*recipe.arms, None}
-    assert len({tuple(arm.rounds()) for arm in recipe.arms.values()}) == 1, "arms are compared at the same label counts"
+    for arms in recipe.conditions.values():
+        assert {recipe.baseline, recipe.treatment} <= {*arms, None}
+        counts = {tuple(recipe.arms[whole].rounds()) for whole in arms.values()}
+        assert len(counts) == 1, "arms are compared at the same label counts"
 
 
 @pytest.mark.parametrize(
