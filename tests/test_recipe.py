@@ -282,8 +282,13 @@ def test_arms_travel_to_worker_processes(file: Path) -> None:
         ),
         (
             "  ssl_and_al: {}",
-            "  ssl_and_al: {seeds: [1, 7]}",
-            "r.yaml:25:23: arms.ssl_and_al.seeds: expected some of the recipe's seeds, got 7 as well",
+            "  ssl_and_al: {first_seeds: 0}",
+            "r.yaml:25:29: arms.ssl_and_al.first_seeds: expected at least 1, got 0",
+        ),
+        (
+            "  ssl_and_al: {}",
+            "  ssl_and_al: {seeds: [1]}",
+            "r.yaml:25:16: arms.ssl_and_al.seeds: belongs to the whole recipe, not to one arm",
         ),
         (
             "flip: false",
@@ -907,6 +912,8 @@ def test_recipes_are_shipped() -> None:
         ("arms", {"a": None, "b": {"learner": {"threshold": 0.5}}}, True),
         ("arms", {"a": {"learner": {"treshold": 0.5}}}, False),
         ("arms", {"a": {"seeds": [1]}}, False),
+        ("arms", {"a": {"first_seeds": 1}}, True),
+        ("first_seeds", 1, False),
         ("budget", 3, False),
     ],
 )
@@ -991,16 +998,18 @@ def test_a_budget_that_leaves_two_learners_nothing_to_compare(file: Path) -> Non
     load(file, ["acquisition.budget=11", "data.labels=given", "labelling.answered_by=inbox"])
 
 
-def test_an_arm_may_run_with_some_of_the_seeds(tmp_path: Path) -> None:
+def test_an_arm_may_run_with_the_first_seeds_alone(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
-    path.write_text(changed("  ssl_and_al: {}", "  ssl_and_al: {seeds: [1]}"))
+    path.write_text(changed("  ssl_and_al: {}", "  ssl_and_al: {first_seeds: 1}"))
     recipe = load(path)
     assert {name: arm.seeds for name, arm in recipe.arms.items()} == {
-        "supervised": (0, 1), "ssl_only": (0, 1), "ssl_and_al": (1,),
+        "supervised": (0, 1), "ssl_only": (0, 1), "ssl_and_al": (0,),
     }  # fmt: skip
     cells = cells_of(recipe, tmp_path)
-    assert [(cell.arm.name, cell.seed) for cell in cells][-2:] == [("ssl_only", 1), ("ssl_and_al", 1)]
-    assert "seeds" not in recipe.arms["ssl_and_al"].resolved(), "how often it runs is no part of what stands"
-    assert recipe.resolved()["arms"]["ssl_and_al"]["seeds"] == [1]
-    with pytest.raises(BadInput, match="arm 'ssl_and_al' does not run with seed 0"):
-        cells_named(recipe, tmp_path, "ssl_and_al", 0)
+    assert [(cell.arm.name, cell.seed) for cell in cells][-2:] == [("ssl_only", 1), ("ssl_and_al", 0)]
+    assert "first_seeds" not in recipe.arms["ssl_and_al"].resolved(), "how often it runs is no part of what stands"
+    assert recipe.resolved()["arms"]["ssl_and_al"]["first_seeds"] == 1
+    with pytest.raises(BadInput, match="arm 'ssl_and_al' does not run with seed 1"):
+        cells_named(recipe, tmp_path, "ssl_and_al", 1)
+    (arm,) = [load(path, ["seeds=[5]"]).arms["ssl_and_al"]]
+    assert arm.seeds == (5,), "typed seeds hold for every arm"

@@ -42,7 +42,7 @@ class Arm:
 
     name: str
     seeds: tuple[int, ...]
-    """The recipe's, or some of them."""
+    """The recipe's, or the first of them."""
     data: dict[str, Any]
     """Keyword arguments of ssal.data.load.load."""
     backbone: dict[str, Any]
@@ -162,7 +162,7 @@ class Recipe:
     def resolved(self) -> dict[str, Any]:
         """Return everything with defaults filled in, as JSON."""
         compare = {"baseline": self.baseline, "treatment": self.treatment} if self.baseline else None
-        fewer = {name: {"seeds": list(arm.seeds)} for name, arm in self.arms.items() if arm.seeds != self.seeds}
+        fewer = {name: {"first_seeds": len(arm.seeds)} for name, arm in self.arms.items() if arm.seeds != self.seeds}
         arms = {name: {**fewer.get(name, {}), **arm.resolved()} for name, arm in self.arms.items()}
         return {"name": self.name, "seeds": list(self.seeds), "compare": compare, "arms": arms}
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from ssal.errors import nearest
 from ssal.recipe.filling import filled
 from ssal.recipe.grid import conditions
-from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, STRATEGIES
+from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, STRATEGIES, Draws
 from ssal.recipe.yaml_tree import Node, Problems, overlay
 
 ARM_KEYS = (*SECTIONS, "signals")
-OWN_KEYS = (*ARM_KEYS, "seeds")
-"""What an arm may say; all but the seeds can be varied by a grid."""
+OWN_KEYS = (*ARM_KEYS, *Draws.model_fields)
+"""What an arm may say."""
 ONLY_ARM = "main"
 """Name of the arm of a recipe without arms."""
 
@@ -33,7 +33,7 @@ def layers(root: Node, top_keys: Iterable[str], problems: Problems) -> tuple[dic
 
     Where the recipe names no arms, every combination of varied values is one, and there is one condition, called ''.
     """
-    base, written = only(root, OWN_KEYS), root.get("arms")
+    base, written = only(root, ARM_KEYS), root.get("arms")
     varied = conditions(root, ARM_KEYS, problems)
     bases = {name: overlay(restart(base, layer), layer) for name, layer in varied.items()}
     found: dict[str, Node] = {}

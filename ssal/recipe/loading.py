@@ -14,7 +14,7 @@ from ssal.recipe.coherence import check_arm
 from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy
 from ssal.recipe.grid import KINDS
 from ssal.recipe.layers import ARM_KEYS, ONLY_ARM, layers, only, replaces, restart
-from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Head, Repeats
+from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Draws, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
 log = logging.getLogger("ssal")
@@ -42,6 +42,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if isinstance(head, Head) and head.name in SHARED_FOLDERS:
         at = root.value["name"]
         problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
+    seeds = root.get("seeds")
+    if isinstance(head, Head) and seeds and len(set(head.seeds)) < len(head.seeds):
+        problems.add(seeds.place, seeds.path, f"expected different seeds, got {list(head.seeds)}")
     found, conditions = layers(root, TOP_KEYS, problems)
     alone = [*found] == [ONLY_ARM]
     if not alone:
@@ -50,8 +53,10 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             fill_section(section, _section(base, section), problems, partial=True)
         for key in STRATEGIES:
             fill_strategy(key, _section(base, "acquisition"), path.parent, problems)
-    seeds = {name: _seeds(layer, head, problems) for name, layer in {"": root, **found}.items()}
-    arms = {name: _arm(name, layer, seeds[name], path.parent, problems, alone) for name, layer in found.items()}
+    arms = {
+        name: _arm(name, layer, _seeds(layer, head, problems), path.parent, problems, alone)
+        for name, layer in found.items()
+    }
     compare = _compare(root.get("compare"), [*next(iter(conditions.values()))], problems)
     problems.tell()
     assert isinstance(head, Head)
@@ -93,18 +98,9 @@ def _left_behind(root: Node, typed: Node) -> list[str]:
 
 
 def _seeds(layer: Node, head: object, problems: Problems) -> tuple[int, ...]:
-    """Return the seeds of the recipe or of an arm, which may have fewer than the recipe."""
-    found = fill(Repeats, only(layer, Repeats.model_fields), "arm", problems)
-    if not isinstance(found, Repeats) or not isinstance(head, Head):
-        return ()
-    node = layer.get("seeds") or layer
-    if len(set(found.seeds)) < len(found.seeds):
-        problems.add(node.place, node.path, f"expected different seeds, got {list(found.seeds)}")
-    if more := sorted(set(found.seeds) - set(head.seeds)):
-        problems.add(
-            node.place, node.path, f"expected some of the recipe's seeds, got {listing(map(str, more))} as well"
-        )
-    return found.seeds
+    """Return the seeds that an arm runs with: all of the recipe's, or the first ones."""
+    draws = fill(Draws, only(layer, Draws.model_fields), "arm", problems)
+    return head.seeds[: draws.first_seeds] if isinstance(head, Head) and isinstance(draws, Draws) else ()
 
 
 def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems: Problems, alone: bool) -> Arm | None:

@@ -15,8 +15,8 @@ from ssal.recipe.skeleton import (
     STRATEGIES,
     Acquisition,
     Compare,
+    Draws,
     Head,
-    Repeats,
     section_model,
 )
 
@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
     )
     parts = {name: _partial(part) for name, part in sections.items()}
     head = _of(Head, "")["properties"]
-    arm = {"anyOf": [_closed({**parts, **_of(Repeats, "")["properties"]}), {"type": "null"}]}
+    arm = {"anyOf": [_closed({**parts, **_of(Draws, "")["properties"]}), {"type": "null"}]}
     arms = {"type": "object", "propertyNames": {"pattern": FOLDER_NAME}, "additionalProperties": arm}
     whole = {name: {"anyOf": [part, {"type": "null"}]} for name, part in parts.items()}
     compare = {"anyOf": [_of(Compare, Compare.__doc__ or ""), {"type": "null"}]}

@@ -25,18 +25,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
-class Repeats(Section):
-    """How often an arm runs; an arm that says nothing runs as often as the recipe says."""
-
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
-    """One run per arm and seed; an arm that costs more may name some of the recipe's seeds."""
-
-
-class Head(Repeats):
+class Head(Section):
     """What belongs to the whole recipe."""
 
     name: str = Field(pattern=FOLDER_NAME)
     """Folder under checkpoints/ that the run writes to."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    """One run per arm and seed."""
+
+
+class Draws(Section):
+    """How often an arm runs."""
+
+    first_seeds: Positive | None = None
+    """For an arm that costs more than the others: it runs with so many of the recipe's seeds, the first ones."""
 
 
 class Compare(Section):
