@@ -76,7 +76,7 @@
       ];
     }
     const notes = rows.map((row) => row.cells[column]?.querySelector(":scope[scope=row] > .soft")?.textContent ?? "");
-    const columns = [[name, ...texts.map(plain)]];
+    const columns = [[name, ...(column ? texts.map(plain) : texts)]];
     return notes.some(Boolean) ? [...columns, [`${name}, note`, ...notes]] : columns;
   }
 

@@ -62,10 +62,10 @@ HAND_MADE = """<!doctype html><meta charset="utf-8"><h1>réci/pe</h1><div role="
 <th scope="col">interval</th><th scope="col">drawn</th></tr></thead><tbody>
 <tr><th scope="row"><i aria-hidden="true">●</i>b, "c"<span class="soft">slow</span></th><td>76.0 ± 5.9</td><td>−3.2</td>
   <td>−3.5 to +1.0</td><td></td></tr>
-<tr><th scope="row">a
+<tr><th scope="row">a9
 ß</th><td>9.5 ± 0.1</td><td>+10.0</td><td>not reached to 4</td><td></td></tr>
 <tr><th scope="row">a10</th><td>–</td><td>1e-05</td><td>–</td><td></td></tr>
-<tr><th scope="row">a9</th><td>76.0 ± 1.0</td><td>not reached</td><td>0.5 to 2</td><td></td></tr>
+<tr><th scope="row">+9</th><td>76.0 ± 1.0</td><td>not reached</td><td>0.5 to 2</td><td></td></tr>
 <tr><th scope="row">1 to 2</th><td colspan="3">no run</td></tr>
 </tbody></table></div><script>%s</script>"""
 
@@ -80,10 +80,10 @@ def by_hand(browser: Browser, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("number", "upwards", "downwards"),
     [
-        (0, ["1 to 2", "a ß", "a9", "a10", 'b, "c"'], ['b, "c"', "a10", "a9", "a ß", "1 to 2"]),
-        (1, ["a ß", 'b, "c"', "a9", "a10", "1 to 2"], ['b, "c"', "a9", "a ß", "a10", "1 to 2"]),
-        (2, ['b, "c"', "a10", "a ß", "a9", "1 to 2"], ["a9", "a ß", "a10", 'b, "c"', "1 to 2"]),
-        (3, ['b, "c"', "a9", "a ß", "a10", "1 to 2"], ["a ß", "a9", 'b, "c"', "a10", "1 to 2"]),
+        (0, ["1 to 2", "+9", "a9 ß", "a10", 'b, "c"'], ['b, "c"', "a10", "a9 ß", "+9", "1 to 2"]),
+        (1, ["a9 ß", 'b, "c"', "+9", "a10", "1 to 2"], ['b, "c"', "+9", "a9 ß", "a10", "1 to 2"]),
+        (2, ['b, "c"', "a10", "a9 ß", "+9", "1 to 2"], ["+9", "a9 ß", "a10", 'b, "c"', "1 to 2"]),
+        (3, ['b, "c"', "+9", "a9 ß", "a10", "1 to 2"], ["a9 ß", "+9", 'b, "c"', "a10", "1 to 2"]),
     ],
 )
 def test_order_by_hand(browser: Browser, by_hand: str, number: int, upwards: list[str], downwards: list[str]) -> None:
@@ -103,9 +103,9 @@ def test_a_saved_table_by_hand(browser: Browser, by_hand: str) -> None:
     assert file.read_bytes().decode("utf-8").split("\n") == [
         'arm,"arm, note",20 labels,"20 labels, ±",points,"interval, low","interval, high"',
         '"b, ""c""",slow,76.0,5.9,-3.2,-3.5,1.0',
-        '"a', 'ß",,9.5,0.1,10.0,not reached,4',
+        '"a9', 'ß",,9.5,0.1,10.0,not reached,4',
         "a10,,,,1e-05,,",
-        "a9,,76.0,1.0,not reached,0.5,2",
+        "+9,,76.0,1.0,not reached,0.5,2",
         "1 to 2,,no run,,,,",
         "",
     ]  # fmt: skip
