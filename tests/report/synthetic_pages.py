@@ -19,14 +19,14 @@ def full(folder: Path) -> Path:
 def many_arms(folder: Path) -> Path:
     names = [f"{LONG}{number}" for number in range(10)] + ["ssl_only", "ssl_and_al"]
     results = synthetic_results(6, arms={name: (0.3, 0.6 + 0.03 * at) for at, name in enumerate(names)})
-    strategies = (*(f"strategy_{number}" for number in range(20)), LONG)
+    strategies = (*(f"strategy_{number}" for number in range(14)), LONG)
     said = verdict(results, names[0], "ssl_and_al")
-    return synthetic_report(folder, results=results, verdict=said, queried=synthetic_query(strategies))
+    return synthetic_report(folder, shown=4, results=results, verdict=said, queried=synthetic_query(strategies))
 
 
 def conditions(folder: Path) -> Path:
     rows, comparisons = synthetic_conditions({"50 images a class": 0.0, "5 images a class": 0.3})
-    return synthetic_report(folder, 5, results=rows, comparisons=comparisons)
+    return synthetic_report(folder, 5, shown=4, results=rows, comparisons=comparisons)
 
 
 def empty(folder: Path) -> Path:
