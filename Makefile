@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test browser clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ssal compare recipes/quickstart.yaml
@@ -13,6 +13,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -q
+
+# The report's tests look at it in Chromium, and are skipped without one.
+browser:
+	@.ci/browser
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -33,19 +33,24 @@ def write_results(path: Path, results: Sequence[Row]) -> None:
 
     Each file is written whole or not at all.
     """
+    write_text(path.with_name(TIMINGS), _text((*KEY, *SECONDS), results))
+    write_text(path, results_text(results))
+
+
+def results_text(results: Sequence[Row]) -> str:
+    """Return what results.csv holds."""
     references = [f"{name}_accuracy" for name in references_in(results)]
     columns = [*KEY, *METRICS, *references, *WORDS[1:-1]]
     columns += dict.fromkeys(name for row in results for name in row if name not in (*columns, *SECONDS))
-    _write(path.with_name(TIMINGS), (*KEY, *SECONDS), results)
-    _write(path, columns, results)
+    return _text(columns, results)
 
 
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def _text(columns: Sequence[str], rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_results(path: Path) -> list[Row]:

@@ -167,7 +167,7 @@ def from_baseline(found: Sequence[Line], baseline: str, colours: Mapping[str, in
             )
         budgets = sorted({labels for line in gaps.values() for labels in line})
         _labels_axis(axes, budgets, 12 if size is not PHONE else 5)
-        axes.set_ylabel(f"points above {baseline}"[:40], color=_INK)
+        axes.set_ylabel(f"points above {baseline if len(baseline) <= 20 else 'the baseline'}", color=_INK)
 
     return _both(draw, description, f"from_baseline{condition}", PAGE)
 

@@ -22,12 +22,13 @@ from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
 from ssal.report.curves import COLOURS
+from ssal.report.tables import rows_text, script, script_source
 
 SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
 SHOWN = 24
 """Pictures per arm and round; fewer where the page would grow beyond PICTURE_BYTES."""
-PICTURE_BYTES, QUERY_BYTES = 2_000_000, 700_000
+PICTURE_BYTES, QUERY_BYTES = 1_800_000, 700_000
 """What the pictures that were asked may take, and those that strategies would ask for."""
 STAGES = ("pretraining", "training", "scoring", "selection")
 """What the four columns of seconds are called on the page."""
@@ -88,6 +89,9 @@ def write_report(
         timing=_timing(results),
         spell=spell,
         recipe=_yaml(recipe_resolved),
+        rows=rows_text(results),
+        script=script(),
+        script_source=script_source(script()),
         recipe_fingerprint=fingerprint(recipe_resolved),
         environment=dict(environment),
         doubtful=list(doubtful),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from synthetic_results import synthetic_results
+from synthetic_results import ARMS, synthetic_results
 
 from ssal.evaluation.picks import side_by_side
+from ssal.evaluation.results import Row
 from ssal.evaluation.verdict import verdict
 from ssal.report.comparison import Comparison
 from ssal.report.report import data_uri, write_report
@@ -47,9 +49,20 @@ def synthetic_query(names: tuple[str, ...] = ("margin", "entropy", "random"), si
     return {**facts, **found, "oracle": "oracle", "not_runnable": refused, "pictures": shown}
 
 
+def synthetic_conditions(gains: Mapping[str, float], seeds: int = 5) -> tuple[list[Row], list[Comparison]]:
+    """Return the rows of all arms under every condition, by what the treatment gains in it, and its comparisons."""
+    rows, comparisons = [], []
+    for condition, gain in gains.items():
+        made = synthetic_results(seeds, gain=gain)
+        arms = {arm: f"{arm}-{condition}" for arm in ARMS}
+        rows += [{**row, "arm": arms[row["arm"]]} for row in made]
+        comparisons.append(Comparison(condition, arms, made, verdict(made, "ssl_only", "ssl_and_al")))
+    return rows, comparisons
+
+
 def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int = 12, **changes: Any) -> Path:
     """Write a report of made-up results to `folder`; `changes` replace arguments of write_report."""
-    results = synthetic_results(seeds, gain=gain)
+    results = changes.get("results", synthetic_results(seeds, gain=gain))
     arms = list(dict.fromkeys(row["arm"] for row in results))
     digits = load_digits()
     pixels = torch.from_numpy(np.round(digits.images / 16 * 255).astype(np.uint8))[:, None].repeat(1, 3, 1, 1)

@@ -5,25 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from synthetic_report import synthetic_report
-from synthetic_results import ARMS, synthetic_results
+from synthetic_report import synthetic_conditions, synthetic_report
 
 from ssal.evaluation.results import renamed
-from ssal.evaluation.verdict import verdict
-from ssal.report.comparison import Comparison
 
 CONDITIONS = {"low": 0.0, "high": 0.3}
 """Condition -> what the treatment gains in it."""
 
 
 def test_every_condition_has_its_verdict_and_an_arm_one_colour(tmp_path: Path) -> None:
-    rows, comparisons = [], []
-    for condition, gain in CONDITIONS.items():
-        made = synthetic_results(5, gain=gain)
-        rows += [{**row, "arm": f"{row['arm']}-{condition}"} for row in made]
-        arms = {arm: f"{arm}-{condition}" for arm in ARMS}
-        comparisons.append(Comparison(condition, arms, made, verdict(made, "ssl_only", "ssl_and_al")))
-        assert renamed(rows, arms) == made
+    rows, comparisons = synthetic_conditions(CONDITIONS)
+    for one in comparisons:
+        assert renamed(rows, one.arms) == one.results
     page = synthetic_report(tmp_path, 5, results=rows, comparisons=comparisons).read_text(encoding="utf-8")
     assert "The same question under 2 conditions" in page
     for condition, one in zip(CONDITIONS, comparisons, strict=True):

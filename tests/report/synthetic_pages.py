@@ -1,0 +1,34 @@
+"""Pages to look at in a browser, each written to a folder: the ordinary one and those most likely to break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synthetic_report import synthetic_conditions, synthetic_query, synthetic_report
+from synthetic_results import synthetic_results
+
+from ssal.evaluation.verdict import verdict
+
+LONG = "a_rather_long_arm_name_that_somebody_thought_was_needed_" * 2
+
+
+def full(folder: Path) -> Path:
+    return synthetic_report(folder, queried=synthetic_query())
+
+
+def many_arms(folder: Path) -> Path:
+    names = [f"{LONG}{number}" for number in range(10)] + ["ssl_only", "ssl_and_al"]
+    results = synthetic_results(6, arms={name: (0.3, 0.6 + 0.03 * at) for at, name in enumerate(names)})
+    strategies = (*(f"strategy_{number}" for number in range(14)), LONG)
+    said = verdict(results, names[0], "ssl_and_al")
+    return synthetic_report(folder, shown=4, results=results, verdict=said, queried=synthetic_query(strategies))
+
+
+def conditions(folder: Path) -> Path:
+    rows, comparisons = synthetic_conditions({"50 images a class": 0.0, "5 images a class": 0.3})
+    return synthetic_report(folder, 5, shown=4, results=rows, comparisons=comparisons)
+
+
+def empty(folder: Path) -> Path:
+    said = verdict([], "ssl_only", "ssl_and_al")
+    return synthetic_report(folder, results=[], gallery={}, class_mix={}, verdict=said, notes=[])
