@@ -23,6 +23,8 @@ class Comparison(NamedTuple):
     results: Sequence[Row]
     verdict: Mapping[str, Any]
     """What evaluation.verdict returns."""
+    overlap: Mapping[str, Any] | None = None
+    """What evaluation.overlaps returns."""
 
     def words(self) -> list[str]:
         """Return the verdict in sentences, after the name of the condition."""
@@ -32,7 +34,7 @@ class Comparison(NamedTuple):
 
 def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
     """Return what comparison.html draws; `colours` gives the number of each arm's colour."""
-    condition, _, results, verdict = comparison
+    condition, _, results, verdict, overlap = comparison
     found = lines(results)
     budgets, drawn, pairs = budgets_in(found), _drawn(found, verdict), verdict.get("differences") or []
     least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
@@ -41,6 +43,7 @@ def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
     return {
         "condition": condition,
         "verdict": verdict,
+        "overlap": overlap,
         "found": found,
         "budgets": budgets,
         "references": any(line.reference for line in found),
