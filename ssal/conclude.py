@@ -20,6 +20,7 @@ from ssal.evaluation.verdict import verdict
 from ssal.query import read_query
 from ssal.recipe import Recipe
 from ssal.report.comparison import Comparison
+from ssal.report.methods import methods_text
 from ssal.report.report import write_report
 
 DOUBTFUL = 48
@@ -38,6 +39,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> l
         folder / "verdict.json",
         {"comparisons": [{"condition": one.condition, **one.verdict} for one in comparisons]},
     )
+    made_on = environment()
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
     notes += [*ended.waiting, *remarks(ended.rows), *found.notes]
     write_report(
@@ -48,9 +50,10 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> l
         gallery=found.gallery,
         class_mix=found.mix,
         notes=notes,
-        environment={"command": command, **environment()},
+        environment={"command": command, **made_on},
         doubtful=_doubtful(recipe, checkpoints),
         queried=_queried(recipe, checkpoints),
+        methods_text=methods_text(recipe, ended.rows, comparisons, made_on),
     )
     return comparisons
 

@@ -22,6 +22,7 @@ from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
 from ssal.report.curves import COLOURS
+from ssal.report.methods import MethodsText
 
 SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
@@ -46,6 +47,7 @@ def write_report(
     environment: Mapping[str, Any],
     doubtful: Sequence[Mapping[str, Any]] = (),
     queried: Mapping[str, Any] | None = None,
+    methods_text: MethodsText | None = None,
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
@@ -87,6 +89,7 @@ def write_report(
         stages=STAGES,
         timing=_timing(results),
         spell=spell,
+        methods_text=methods_text,
         recipe=_yaml(recipe_resolved),
         recipe_fingerprint=fingerprint(recipe_resolved),
         environment=dict(environment),
