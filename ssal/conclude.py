@@ -59,7 +59,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> l
 
 
 def _comparison(recipe: Recipe, condition: str, ended: Ended, found: Asked) -> Comparison:
-    """Return what the arms came to under one condition, and what they bought."""
+    """Return what the arms came to under one condition, what they bought, and how sure they are."""
     arms = recipe.conditions[condition]
     rows = renamed(ended.rows, arms)
     compared = (recipe.baseline, recipe.treatment)
@@ -67,7 +67,8 @@ def _comparison(recipe: Recipe, condition: str, ended: Ended, found: Asked) -> C
     said = verdict(rows, *compared, min(filter(None, encoders), default=None))
     bought = {name: found.bought[arm] for name, arm in arms.items() if arm in found.bought}
     shared = overlaps(bought, {name: found.askable[arms[name]] for name in bought})
-    return Comparison(condition, arms, rows, said, shared)
+    sure = {name: found.sureness[arm] for name, arm in arms.items() if arm in found.sureness}
+    return Comparison(condition, arms, rows, said, shared, sure)
 
 
 def _doubtful(recipe: Recipe, checkpoints: Path) -> list[dict[str, Any]]:
@@ -94,7 +95,7 @@ def _queried(recipe: Recipe, checkpoints: Path) -> dict[str, Any]:
             truth = row["oracle_label"] if row.get("oracle_wrong") == "1" else ""
             item = {**row, "label": row["predicted"], "truth": truth, "data_uri": picture(images, row["id"])}
             pictures.setdefault(row["strategy"], []).append(item)
-    return {**found, "pictures": {name: [(found["round"], items)] for name, items in pictures.items()}}
+    return {**found, "pictures": {name: [(found["round"], items, len(items))] for name, items in pictures.items()}}
 
 
 def environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from ssal.evaluation.results import Row
 from ssal.evaluation.sentences import INTERVALS_FROM
 from ssal.evaluation.table import Line, budgets_in, left_out, lines, seeds_in
+from ssal.report.calibration import Sureness, calibration
 from ssal.report.curves import beyond, difference_curve, from_baseline, learning_curves
 
 
@@ -25,6 +26,8 @@ class Comparison(NamedTuple):
     """What evaluation.verdict returns."""
     overlap: Mapping[str, Any] | None = None
     """What evaluation.overlaps returns."""
+    sureness: Sureness | None = None
+    """What the arms' last learners say of the test images."""
 
     def words(self) -> list[str]:
         """Return the verdict in sentences, after the name of the condition."""
@@ -34,7 +37,7 @@ class Comparison(NamedTuple):
 
 def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
     """Return what comparison.html draws; `colours` gives the number of each arm's colour."""
-    condition, _, results, verdict, overlap = comparison
+    condition, _, results, verdict, overlap, sureness = comparison
     found = lines(results)
     budgets, drawn, pairs = budgets_in(found), _drawn(found, verdict), verdict.get("differences") or []
     least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
@@ -44,6 +47,7 @@ def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
         "condition": condition,
         "verdict": verdict,
         "overlap": overlap,
+        "calibration": calibration(results, sureness or {}, colours, band, condition),
         "found": found,
         "budgets": budgets,
         "references": any(line.reference for line in found),

@@ -21,7 +21,7 @@ from ssal.evaluation.results import SECONDS, Row, arms_in
 from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
-from ssal.report.curves import COLOURS
+from ssal.report.drawing import COLOURS
 from ssal.report.methods import MethodsText
 
 SMALLEST, LARGEST = 48, 96
@@ -32,6 +32,8 @@ PICTURE_BYTES, QUERY_BYTES = 2_000_000, 700_000
 """What the pictures that were asked may take, and those that strategies would ask for."""
 STAGES = ("pretraining", "training", "scoring", "selection")
 """What the four columns of seconds are called on the page."""
+Gallery = Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]], int]]]
+"""Arm -> (round, its first pictures, how many it asked for)."""
 MARKS = "●■◆▲▼✚✖✱"
 """The curves' markers as characters, for the legend."""
 
@@ -41,7 +43,7 @@ def write_report(
     results: Sequence[Row],
     comparisons: Sequence[Comparison],
     recipe_resolved: Mapping[str, Any],
-    gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]],
+    gallery: Gallery,
     class_mix: Mapping[str, Sequence[Mapping[str, Any]]],
     notes: Sequence[str],
     environment: Mapping[str, Any],
@@ -51,11 +53,11 @@ def write_report(
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
-    `gallery` holds per arm (round, [{id, data_uri, label, score}]), best first; `class_mix` per arm [{round, counts}]
-    with counts by class name. `results` are the rows of all arms under their whole names, which `comparisons` hold by
-    condition. `environment["command"]`, where given, is shown as the line to type again. `doubtful` holds what an
-    audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with `pictures` per strategy as
-    in `gallery`, their label being the prediction.
+    `gallery` holds per arm (round, [{id, data_uri, label, score}], number asked), best first; `class_mix` per arm
+    [{round, counts}] with counts by class name. `results` are the rows of all arms under their whole names, which
+    `comparisons` hold by condition. `environment["command"]`, where given, is shown as the line to type again.
+    `doubtful` holds what an audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with
+    `pictures` per strategy as in `gallery`, their label being the prediction.
     """
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
     colours = _colours(arms, comparisons)
@@ -167,14 +169,14 @@ def _numbers_as_numbers(name: str) -> tuple[int, str]:
     return (int(name) if name.isdecimal() else 10**9, name)
 
 
-def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]], most: int) -> dict[str, Any]:
+def _fitting(gallery: Gallery, most: int) -> dict[str, Any]:
     """Return the gallery with as many pictures per round as `most` bytes allow."""
     shown = SHOWN
     while True:
         kept = {
-            arm: [(number, list(items[:shown]), max(0, len(items) - shown)) for number, items in rounds]
+            arm: [(number, items[:shown], asked - len(items[:shown])) for number, items, asked in rounds]
             for arm, rounds in gallery.items()
-            if any(items for _, items in rounds)
+            if any(items for _, items, _ in rounds)
         }
         size = sum(len(item["data_uri"]) for rounds in kept.values() for _, items, _ in rounds for item in items)
         if size <= most or shown == 1:

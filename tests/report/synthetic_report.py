@@ -43,7 +43,7 @@ def synthetic_query(names: tuple[str, ...] = ("margin", "entropy", "random"), si
     }
     facts = {"arm": "ssl_and_al", "seed": 0, "round": 3, "learner": "fixmatch", "labels": 40, "pool": 60, "size": size}
     refused = {f"{name} elsewhere": f"{name} has no dropout" for name in names[:1]}
-    shown = {name: [(3, items)] for name, items in pictures.items()}
+    shown = {name: [(3, items, len(items))] for name, items in pictures.items()}
     return {**facts, **found, "oracle": "oracle", "not_runnable": refused, "pictures": shown}
 
 
@@ -72,6 +72,7 @@ def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int
                         }
                         for row, label in zip(rows[:shown], labels, strict=False)
                     ],
+                    len(rows),
                 )
             )
             counts = {name: labels.count(name) for name in map(str, range(10))}

@@ -101,7 +101,7 @@ def test_references_inside_the_drawings_lead_somewhere_and_ids_are_unique(page):
 
 def test_colours_of_the_drawings_are_the_page_s_so_that_dark_mode_reads(page):
     drawings = re.findall(r"<svg.*?</svg>", page, flags=re.S)
-    assert len(drawings) == 6
+    assert len(drawings) == 8
     for drawing in drawings:
         assert not re.search(r"#[0-9a-f]{6}\b(?!\w)", re.sub(r'(href="|id="|url\()#?\w+', "", drawing))
         assert "var(--arm-0)" in drawing and "var(--ink-soft)" in drawing
@@ -148,7 +148,7 @@ def test_names_people_chose_are_text_never_markup(tmp_path):
     text = synthetic_report(
         tmp_path,
         results=results,
-        gallery={arm: [(0, [picture])]},
+        gallery={arm: [(0, [picture], 1)]},
         notes=[EVIL],
         environment={EVIL: EVIL},
         class_mix={arm: [{"round": 0, "counts": {EVIL: 3, "&amp;": 1}}]},
@@ -281,9 +281,8 @@ def test_seconds_are_means_per_seed_and_an_encoder_counts_once(page):
 def test_a_large_gallery_is_cut_to_fit_and_says_so(tmp_path):
     noise = torch.randint(256, (3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     picture = {"id": "0" * 16, "data_uri": data_uri(noise), "label": "cat", "score": 0.5}
-    text = synthetic_report(tmp_path, gallery={"ssl_only": [(turn, [picture] * 100) for turn in range(60)]}).read_text(
-        encoding="utf-8"
-    )
+    gallery = {"ssl_only": [(turn, [picture] * 50, 100) for turn in range(60)]}
+    text = synthetic_report(tmp_path, gallery=gallery).read_text(encoding="utf-8")
     assert len(text) < PICTURE_BYTES + 500_000
     shown = int(re.findall(r"the first (\d+) of 100", Page(text).text)[0])
     assert text.count("<img") == 60 * shown and shown < 24
