@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from ssal.evaluation.costs import seconds_until
 from ssal.evaluation.results import Row
 from ssal.evaluation.sentences import INTERVALS_FROM
 from ssal.evaluation.table import Line, budgets_in, left_out, lines, seeds_in
 from ssal.report.calibration import Sureness, calibration
+from ssal.report.costs import cost_curves
 from ssal.report.curves import beyond, difference_curve, from_baseline, learning_curves
 
 
@@ -35,13 +37,14 @@ class Comparison(NamedTuple):
         return [*filter(None, [self.condition]), said["sentence"], *said["details"], *said["others"]]
 
 
-def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
-    """Return what comparison.html draws; `colours` gives the number of each arm's colour."""
+def shown(comparison: Comparison, colours: Mapping[str, int], seconds: str) -> dict[str, Any]:
+    """Return what comparison.html draws; `colours` gives the number of each arm's colour, `seconds` their name."""
     condition, _, results, verdict, overlap, sureness = comparison
     found = lines(results)
     budgets, drawn, pairs = budgets_in(found), _drawn(found, verdict), verdict.get("differences") or []
     least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
     band = "interval" if least >= INTERVALS_FROM else "sd"
+    spent = {line.name: seconds_until(results, line.name) for line in found if not line.reference}
     treatment, baseline = verdict.get("treatment"), verdict.get("baseline")
     return {
         "condition": condition,
@@ -56,6 +59,8 @@ def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
         "band": band,
         "tiles": _tiles(found, verdict, budgets),
         "curves": Markup(learning_curves(drawn, colours, band, condition)) if found else "",
+        "costs": Markup(cost_curves(drawn, spent, seconds, colours, band, condition)) if found else "",
+        "seconds": seconds,
         "drawn": drawn,
         "far": beyond(found),
         "pairs": pairs,

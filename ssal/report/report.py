@@ -21,6 +21,7 @@ from ssal.evaluation.results import SECONDS, Row, arms_in
 from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
+from ssal.report.costs import seconds_called
 from ssal.report.drawing import COLOURS
 from ssal.report.methods import MethodsText
 
@@ -61,7 +62,9 @@ def write_report(
     """
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
     colours = _colours(arms, comparisons)
-    seen = [shown(comparison, colours) for comparison in comparisons]
+    accelerators = [arm["trainer"]["accelerator"] for arm in recipe_resolved.get("arms", {}).values()]
+    called = seconds_called(environment.get("device", "CPU"), accelerators)
+    seen = [shown(comparison, colours, called) for comparison in comparisons]
     seeds = sorted({int(row["seed"]) for row in results})
     budgets = sorted({labels for one in seen for labels in one["budgets"]})
     facts = [

@@ -101,7 +101,7 @@ def test_references_inside_the_drawings_lead_somewhere_and_ids_are_unique(page):
 
 def test_colours_of_the_drawings_are_the_page_s_so_that_dark_mode_reads(page):
     drawings = re.findall(r"<svg.*?</svg>", page, flags=re.S)
-    assert len(drawings) == 8
+    assert len(drawings) == 10
     for drawing in drawings:
         assert not re.search(r"#[0-9a-f]{6}\b(?!\w)", re.sub(r'(href="|id="|url\()#?\w+', "", drawing))
         assert "var(--arm-0)" in drawing and "var(--ink-soft)" in drawing
