@@ -13,7 +13,7 @@ from ssal.evaluation.sentences import INTERVALS_FROM
 from ssal.evaluation.table import Line, budgets_in, left_out, lines, seeds_in
 from ssal.report.calibration import Sureness, calibration
 from ssal.report.costs import cost_curves
-from ssal.report.curves import beyond, difference_curve, from_baseline, learning_curves
+from ssal.report.curves import beyond, crowded, difference_curve, from_baseline, learning_curves
 
 
 class Comparison(NamedTuple):
@@ -61,6 +61,7 @@ def shown(comparison: Comparison, colours: Mapping[str, int], seconds: str) -> d
         "curves": Markup(learning_curves(drawn, colours, band, condition)) if found else "",
         "costs": Markup(cost_curves(drawn, spent, seconds, colours, band, condition)) if found else "",
         "seconds": seconds,
+        "crowded": crowded(found),
         "drawn": drawn,
         "far": beyond(found),
         "pairs": pairs,

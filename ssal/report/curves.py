@@ -12,6 +12,9 @@ from ssal.evaluation.statistics import paired_interval
 from ssal.evaluation.table import Line, budgets_in
 from ssal.report.drawing import ARMS, COLOURS, HALF, INK, MARKERS, PAGE, PHONE, REFERENCE, both, labels_axis
 
+CROWDED = 1000
+"""Marks of single seeds that a narrow drawing has room for."""
+
 
 def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str, condition: str = "") -> str:
     """Draw accuracy against labels: the mean of each arm, every seed's points, and a band over seeds.
@@ -40,6 +43,8 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
                 axes.axhline(means[0], color=colour, linewidth=1.8, linestyle=(0, (1, 2)), zorder=2)
                 continue
             mean_curve(axes, line, number, band)
+            if size is PHONE and crowded(found):
+                continue
             axes.plot(
                 [count for _, count in sorted(line.points)],
                 [100 * line.points[key] for key in sorted(line.points)],
@@ -55,6 +60,11 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
         axes.set_ylabel("test accuracy, %", color=INK)
 
     return both(draw, description, f"curves{condition}", PAGE)
+
+
+def crowded(found: Sequence[Line]) -> bool:
+    """Say whether the marks of single seeds are too many for a phone: they would be a smear, and half of the page."""
+    return sum(len(line.points) for line in found if not line.reference) > CROWDED
 
 
 def mean_curve(axes: Axes, line: Line, number: int, band: str, places: Mapping[int, float] | None = None) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -29,8 +30,10 @@ SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
 SHOWN = 24
 """Pictures per arm and round; fewer where the page would grow beyond PICTURE_BYTES."""
-PICTURE_BYTES, QUERY_BYTES = 2_000_000, 700_000
-"""What the pictures that were asked may take, and those that strategies would ask for."""
+PAGE_BYTES, PICTURE_BYTES, QUERY_BYTES = 2_900_000, 2_000_000, 700_000
+"""What the page may take, in it the pictures that were asked, and those that strategies would ask for."""
+AROUND = 300
+"""Bytes of the page around a picture."""
 STAGES = ("pretraining", "training", "scoring", "selection")
 """What the four columns of seconds are called on the page."""
 Gallery = Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]], int]]]
@@ -76,7 +79,8 @@ def write_report(
         if results
         else "no finished round yet",
     ]
-    page = _template().render(
+    render = partial(
+        _template().render,
         name=str(recipe_resolved.get("name", "comparison")),
         facts=facts,
         comparisons=seen,
@@ -90,7 +94,6 @@ def write_report(
         listing=listing,
         arms=arms,
         mix=_mix(class_mix),
-        gallery=_fitting(gallery, PICTURE_BYTES),
         stages=STAGES,
         timing=_timing(results),
         spell=spell,
@@ -101,6 +104,8 @@ def write_report(
         doubtful=list(doubtful),
         queried={**queried, "pictures": _fitting(queried["pictures"], QUERY_BYTES)} if queried else None,
     )
+    room = PAGE_BYTES - len(render(gallery={}).encode())
+    page = render(gallery=_fitting(gallery, min(room, PICTURE_BYTES)))
     write_text(folder / "report.html", page)
     return folder / "report.html"
 
@@ -181,10 +186,10 @@ def _fitting(gallery: Gallery, most: int) -> dict[str, Any]:
             for arm, rounds in gallery.items()
             if any(items for _, items, _ in rounds)
         }
-        size = sum(len(item["data_uri"]) for rounds in kept.values() for _, items, _ in rounds for item in items)
-        if size <= most or shown == 1:
+        items = [item for rounds in kept.values() for _, items, _ in rounds for item in items]
+        if sum(len(item["data_uri"]) + AROUND for item in items) <= most or shown == 1:
             return kept
-        shown //= 2
+        shown -= 1
 
 
 def _timing(results: Sequence[Row]) -> list[dict[str, Any]]:
