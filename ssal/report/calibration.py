@@ -72,7 +72,7 @@ def error_curves(found: Sequence[Line], colours: Mapping[str, int], band: str, c
         for line in found:
             mean_curve(axes, line, colours[line.name] % COLOURS, band)
         labels_axis(axes, budgets_in(found), 8 if size is not PHONE else 5)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
         axes.set_ylabel("calibration error, %", color=INK)
 
     return both(draw, f"Expected calibration error by labels bought. {' '.join(told)}", f"errors{condition}", HALF)

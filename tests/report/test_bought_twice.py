@@ -5,42 +5,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-from synthetic_report import synthetic_report
+from synthetic_report import ASKABLE, synthetic_bought, synthetic_report
 from synthetic_results import synthetic_results
 
 from ssal.evaluation.overlaps import Bought, overlaps
 from ssal.evaluation.verdict import verdict
 from ssal.report.comparison import Comparison
 
-ASKABLE = 200
-
-
-def drawn(arms: list[str], seeds: int = 2, rounds: int = 3, size: int = 10) -> Bought:
-    """Return arms that draw at random after a start that they share."""
-    ids = np.array([f"{number:016x}" for number in range(ASKABLE)])
-    bought: dict[str, dict[int, list[frozenset[str]]]] = {arm: {} for arm in arms}
-    for seed in range(seeds):
-        start = np.random.default_rng(seed).permutation(ids)
-        for number, arm in enumerate(arms):
-            later = np.random.default_rng([seed, number]).permutation(start[size:])
-            parts = [start[:size], *(later[turn * size : (turn + 1) * size] for turn in range(rounds - 1))]
-            bought[arm][seed] = [frozenset(part) for part in parts]
-    return bought
-
 
 def page(folder: Path, bought: Bought) -> str:
     rows = synthetic_results(2, arms=dict.fromkeys(bought, (0.4, 0.9)))
-    arms = list(bought)
-    said = verdict(rows, *arms[:2])
     found = overlaps(bought, dict.fromkeys(bought, ASKABLE))
-    one = Comparison("", {arm: arm for arm in arms}, rows, said, found)
+    said = verdict(rows, *[*bought, None][:2])
+    one = Comparison("", {arm: arm for arm in bought}, rows, said, found)
     path = synthetic_report(folder, results=rows, comparisons=[one], verdict=said, gallery={}, class_mix={})
     return path.read_text(encoding="utf-8")
 
 
 def test_every_percentage_and_what_chance_would_give(tmp_path: Path) -> None:
-    bought = drawn(["one", "two", "three"])
+    bought = synthetic_bought(["one", "two", "three"])
     found = overlaps(bought, dict.fromkeys(bought, ASKABLE))
     assert found is not None
     text = page(tmp_path, bought).split("Images that two arms bought</h2>")[1].split("</section>")[0]
@@ -56,7 +39,7 @@ def test_every_percentage_and_what_chance_would_give(tmp_path: Path) -> None:
 
 
 def test_twelve_arms_scroll_and_one_arm_has_nothing_to_share(tmp_path: Path) -> None:
-    text = page(tmp_path, drawn([f"strategy_{number}" for number in range(12)], rounds=10))
+    text = page(tmp_path, synthetic_bought([f"strategy_{number}" for number in range(12)], rounds=10))
     table = text.split('aria-label="Images that two arms bought">')[1].split("</table>")[0]
     assert table.count("<td style") == 12 * 11 and text.count('role="region" aria-label="Images that') == 2
-    assert "Images that two arms bought" not in synthetic_report(tmp_path).read_text(encoding="utf-8")
+    assert "Images that two arms bought" not in page(tmp_path, synthetic_bought(["alone"]))

@@ -21,6 +21,7 @@ from synthetic_results import EXTENDED, synthetic_results, untested, without
 
 from ssal.evaluation.table import lines
 from ssal.evaluation.verdict import verdict
+from ssal.report.methods import MethodsText
 from ssal.report.report import PICTURE_BYTES, QUERY_BYTES, data_uri, spell
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
@@ -101,7 +102,7 @@ def test_references_inside_the_drawings_lead_somewhere_and_ids_are_unique(page):
 
 def test_colours_of_the_drawings_are_the_page_s_so_that_dark_mode_reads(page):
     drawings = re.findall(r"<svg.*?</svg>", page, flags=re.S)
-    assert len(drawings) == 10
+    assert len(drawings) == 12
     for drawing in drawings:
         assert not re.search(r"#[0-9a-f]{6}\b(?!\w)", re.sub(r'(href="|id="|url\()#?\w+', "", drawing))
         assert "var(--arm-0)" in drawing and "var(--ink-soft)" in drawing
@@ -154,6 +155,7 @@ def test_names_people_chose_are_text_never_markup(tmp_path):
         class_mix={arm: [{"round": 0, "counts": {EVIL: 3, "&amp;": 1}}]},
         recipe_resolved={"name": EVIL, "seeds": [EVIL]},
         verdict=verdict(results, arm, f"ssl_and_al{EVIL}"),
+        methods_text=MethodsText([EVIL], [EVIL]),
         queried={**synthetic_query((EVIL, f"{EVIL}2")), "learner": EVIL},
     ).read_text(encoding="utf-8")
     assert "<script" not in text.lower() and html.escape(EVIL, quote=False)[:11] in text
@@ -339,7 +341,11 @@ def test_nothing_overflows_in_a_real_browser(tmp_path, width):
     results = [{**row, "arm": row["arm"].replace("supervised", long)} for row in synthetic_results(6)]
     many = (*(f"strategy_{number}" for number in range(40)), long)
     text = synthetic_report(
-        tmp_path, results=results, verdict=verdict(results, long, "ssl_and_al"), queried=synthetic_query(many)
+        tmp_path,
+        results=results,
+        verdict=verdict(results, long, "ssl_and_al"),
+        queried=synthetic_query(many),
+        methods_text=MethodsText([f"“{long}” was compared. " * 20, long], [long, "A. (2020)."]),
     ).read_text(encoding="utf-8")
     (tmp_path / "wrap.html").write_text(MEASURE.format(width=width, page=html.escape(text)), encoding="utf-8")
     dom = subprocess.run(
