@@ -10,22 +10,21 @@ from typing import Any
 import torch
 
 from ssal.artefacts import write_json
+from ssal.asked import PICKED, Asked, asked, picture
 from ssal.audit import read_audit
-from ssal.cells import cells_of, images_of
+from ssal.cells import images_of
 from ssal.compare import Ended
-from ssal.data.images import Images
+from ssal.evaluation.overlaps import overlaps
 from ssal.evaluation.results import remarks, renamed
 from ssal.evaluation.verdict import verdict
-from ssal.labelling.ledger import NO_CLASS, Ledger
 from ssal.query import read_query
 from ssal.recipe import Recipe
 from ssal.report.comparison import Comparison
-from ssal.report.report import data_uri, write_report
+from ssal.report.methods import methods_text
+from ssal.report.report import write_report
 
 DOUBTFUL = 48
 """Labels of an audit that the report shows."""
-PICKED = 12
-"""Pictures of each strategy's picks, and of each round's questions, that it shows."""
 
 
 def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> list[Comparison]:
@@ -34,76 +33,42 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> l
     `command` is what was typed.
     """
     folder = checkpoints / recipe.name
-    comparisons = [_comparison(recipe, name, ended) for name in recipe.conditions]
+    found = asked(recipe, checkpoints)
+    comparisons = [_comparison(recipe, name, ended, found) for name in recipe.conditions]
     write_json(
         folder / "verdict.json",
         {"comparisons": [{"condition": one.condition, **one.verdict} for one in comparisons]},
     )
-    gallery, mix, data = _asked(recipe, checkpoints)
+    made_on = environment()
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
-    notes += [*ended.waiting, *remarks(ended.rows), *data]
+    notes += [*ended.waiting, *remarks(ended.rows), *found.notes]
     write_report(
         folder,
         ended.rows,
         comparisons,
         recipe_resolved=recipe.resolved(),
-        gallery=gallery,
-        class_mix=mix,
+        gallery=found.gallery,
+        class_mix=found.mix,
         notes=notes,
-        environment={"command": command, **environment()},
+        environment={"command": command, **made_on},
         doubtful=_doubtful(recipe, checkpoints),
         queried=_queried(recipe, checkpoints),
+        methods_text=methods_text(recipe, ended.rows, comparisons, made_on),
     )
     return comparisons
 
 
-def _comparison(recipe: Recipe, condition: str, ended: Ended) -> Comparison:
-    """Return what the arms came to under one condition."""
+def _comparison(recipe: Recipe, condition: str, ended: Ended, found: Asked) -> Comparison:
+    """Return what the arms came to under one condition, what they bought, and how sure they are."""
     arms = recipe.conditions[condition]
     rows = renamed(ended.rows, arms)
     compared = (recipe.baseline, recipe.treatment)
-    shared = {recipe.arms[arms[name]].encoders for name in compared if name}
-    said = verdict(rows, *compared, min(filter(None, shared), default=None))
-    return Comparison(condition, arms, rows, said)
-
-
-Gallery = dict[str, list[tuple[int, list[dict[str, Any]]]]]
-"""Arm -> (round, pictures) of its first seed."""
-Mix = dict[str, list[dict[str, Any]]]
-"""Arm -> labels per class and round, summed over seeds."""
-
-
-def _asked(recipe: Recipe, checkpoints: Path) -> tuple[Gallery, Mix, list[str]]:
-    """Return what every arm asked for, as pictures and as counts, and what the runs say of their data."""
-    gallery: Gallery = {}
-    mix: Mix = {}
-    notes: list[str] = []
-    for cell in cells_of(recipe, checkpoints):
-        if not (cell.folder / "ledger.sqlite").exists():
-            continue
-        images = images_of(cell.arm, checkpoints)
-        entries = Ledger(cell.folder / "ledger.sqlite").entries()
-        for number in sorted({entry.round for entry in entries}):
-            asked = [entry for entry in entries if entry.round == number]
-            shares = mix.setdefault(cell.arm.name, [])
-            if number >= len(shares):
-                shares.append({"round": number, "counts": dict.fromkeys(images.classes, 0)})
-            for entry in asked:
-                counts, label = shares[number]["counts"], entry.label or NO_CLASS
-                counts[label] = counts.get(label, 0) + 1
-            if cell.seed == recipe.seeds[0] and len(images.pool.shape) == 3:
-                shown = [
-                    {
-                        "id": entry.id,
-                        "label": entry.label or NO_CLASS,
-                        "score": entry.score,
-                        "data_uri": _picture(images, entry.id),
-                    }
-                    for entry in asked[:PICKED]
-                ]
-                gallery.setdefault(cell.arm.name, []).append((number, shown))
-        notes += [line for line in images.summary() if line not in notes]
-    return gallery, mix, notes
+    encoders = {recipe.arms[arms[name]].encoders for name in compared if name}
+    said = verdict(rows, *compared, min(filter(None, encoders), default=None))
+    bought = {name: found.bought[arm] for name, arm in arms.items() if arm in found.bought}
+    shared = overlaps(bought, {name: found.askable[arms[name]] for name in bought})
+    sure = {name: found.sureness[arm] for name, arm in arms.items() if arm in found.sureness}
+    return Comparison(condition, arms, rows, said, shared, sure)
 
 
 def _doubtful(recipe: Recipe, checkpoints: Path) -> list[dict[str, Any]]:
@@ -115,7 +80,7 @@ def _doubtful(recipe: Recipe, checkpoints: Path) -> list[dict[str, Any]]:
     if len(images.pool.shape) != 3:
         return []
     known = [row for row in rows if row["id"] in images.pool]
-    return [{**row, "data_uri": _picture(images, row["id"])} for row in known[:DOUBTFUL]]
+    return [{**row, "data_uri": picture(images, row["id"])} for row in known[:DOUBTFUL]]
 
 
 def _queried(recipe: Recipe, checkpoints: Path) -> dict[str, Any]:
@@ -128,13 +93,9 @@ def _queried(recipe: Recipe, checkpoints: Path) -> dict[str, Any]:
     for row in rows if len(images.pool.shape) == 3 else ():
         if int(row["rank"]) <= PICKED and row["id"] in images.pool:
             truth = row["oracle_label"] if row.get("oracle_wrong") == "1" else ""
-            item = {**row, "label": row["predicted"], "truth": truth, "data_uri": _picture(images, row["id"])}
+            item = {**row, "label": row["predicted"], "truth": truth, "data_uri": picture(images, row["id"])}
             pictures.setdefault(row["strategy"], []).append(item)
-    return {**found, "pictures": {name: [(found["round"], items)] for name, items in pictures.items()}}
-
-
-def _picture(images: Images, id: str) -> str:
-    return data_uri(images.pool.fetch(torch.tensor([images.pool.row(id)]))[0].cpu())
+    return {**found, "pictures": {name: [(found["round"], items, len(items))] for name, items in pictures.items()}}
 
 
 def environment() -> dict[str, str]:

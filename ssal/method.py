@@ -35,6 +35,11 @@ Child = Annotated[str, BeforeValidator(_one), ChildStrategies()]
 """One strategy."""
 
 
+def citations(docstring: str | None) -> list[str]:
+    """Return every `(Authors, year)` of a docstring, which is where a source is named, without the brackets."""
+    return re.findall(r"\(([^()]*\b(?:19|20)\d\d[a-z]?)\)", inspect.cleandoc(docstring or "").replace("\n", " "))
+
+
 @dataclass(frozen=True)
 class Method:
     """A registered method and everything its signature says about it."""
@@ -129,8 +134,7 @@ class Method:
     @property
     def source(self) -> str:
         """Where the method comes from: the first `(Authors, year)` of the docstring."""
-        found = re.search(r"\(([^()]*\b(?:19|20)\d\d[a-z]?)\)", self.docstring.replace("\n", " "))
-        return found.group(1) if found else ""
+        return next(iter(citations(self.docstring)), "")
 
     @property
     def file(self) -> Path:

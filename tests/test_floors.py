@@ -38,6 +38,7 @@ TOP = {
     "conclude": 4,
     "status": 4,
     "cells": 4,
+    "asked": 4,
     "project": 4,
     "audit": 4,
     "query": 4,

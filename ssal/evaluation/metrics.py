@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -43,17 +45,32 @@ def per_class(predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return (right / support)[present], (2 * right / (support + claimed))[present]
 
 
-def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> float:
-    """Return the mean |accuracy - confidence| over equal-width confidence bins, weighted by images (Guo et al., 2017).
+class Bins(NamedTuple):
+    """Test images by confidence: how many are in each bin, their confidence added up, and how many are right."""
 
-    A bin holds its upper edge, not its lower one.
-    """
+    images: Tensor
+    confidence: Tensor
+    right: Tensor
+
+
+def by_confidence(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> Bins:
+    """Return the images in equal-width bins of the largest probability; a bin holds its upper edge, not its lower."""
     confidence, predicted = probabilities.max(dim=1)
     edges = torch.linspace(0, 1, bins + 1, dtype=confidence.dtype)
     bin_of = torch.bucketize(confidence.clamp(0, 1), edges[1:-1])
-    gap = torch.zeros(bins, dtype=confidence.dtype)
-    gap.index_add_(0, bin_of, (predicted == labels).to(confidence.dtype) - confidence)
-    return float(gap.abs().sum() / len(labels))
+    empty = torch.zeros(bins, dtype=confidence.dtype)
+    right = (predicted == labels).to(confidence.dtype)
+    parts = (torch.ones_like(confidence), confidence, right)
+    return Bins(*(empty.index_add(0, bin_of, part) for part in parts))
+
+
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> float:
+    """Return the mean |accuracy - confidence| over equal-width confidence bins, weighted by images (Guo et al., 2017).
+
+    See `by_confidence` for the bins.
+    """
+    _, confidence, right = by_confidence(probabilities, labels, bins)
+    return float((right - confidence).abs().sum() / len(labels))
 
 
 def negative_log_likelihood(probabilities: Tensor, labels: Tensor) -> float:

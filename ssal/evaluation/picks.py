@@ -37,11 +37,15 @@ def mean_overlap(shares: Overlap, name: str) -> float:
 
 
 def alike_order(shares: Overlap) -> list[str]:
-    """Return the strategies so that those alike stand together (average linkage; Bar-Joseph et al., 2001)."""
+    """Return the strategies so that those alike stand together (average linkage; Bar-Joseph et al., 2001).
+
+    Of two shares that differ, as where one picked more than the other, the mean counts.
+    """
     names = list(shares)
     if len(names) < 3:
         return names
-    distances = 1 - np.array([[shares[one][two] for two in names] for one in names])
+    matrix = np.array([[shares[one][two] for two in names] for one in names])
+    distances = 1 - (matrix + matrix.T) / 2
     np.fill_diagonal(distances, 0.0)
     tree = linkage(squareform(distances, checks=False), method="average", optimal_ordering=True)
     return [names[place] for place in leaves_list(tree)]

@@ -50,6 +50,13 @@ class Entry:
     at: str = ""
 
 
+def numbers_of(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """Return the number of every class, in the order of its first label; those never seen follow by name."""
+    order = list(dict.fromkeys(labels))
+    order += sorted(set(classes) - set(order))
+    return {name: number for number, name in enumerate(order)}
+
+
 class Ledger:
     """An append-only SQLite file: a round's labels are all in it, or none; an acknowledged label survives a kill."""
 
@@ -142,9 +149,7 @@ class Ledger:
 
         Numbers thus follow from what was asked, and class names, which are folder names, move nothing.
         """
-        order = list(dict.fromkeys(self.labels().values()))
-        order += sorted(set(classes) - set(order))
-        return {name: number for number, name in enumerate(order)}
+        return numbers_of(self.labels().values(), classes)
 
     def numbered(self, classes: Sequence[str]) -> dict[str, int]:
         """Return class number by image id."""

@@ -22,7 +22,8 @@ class Supervised(Learner):
     """Cross-entropy on shifted and flipped views of the labelled images; the floor every other learner must beat.
 
     Optimiser, schedule and averaged weights are FixMatch's, so that the two differ in the use of unlabelled images.
-    Whether augmentation (Mittal et al., 2019) or Adam (Beck et al., 2021) blurs what strategies add are options.
+    Whether augmentation blurs what strategies add, as Mittal et al., 2019, ask, or Adam, as Beck et al., 2021, ask, are
+    options.
     """
 
     def __init__(

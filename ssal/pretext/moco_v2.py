@@ -20,7 +20,7 @@ from ssal.registry import pretext
 
 @pretext("moco_v2", image_losses=True)
 class MoCoV2(Pretext):
-    """Contrasts a view with its key and a queue of older keys from a slowly following network (Chen et al., 2020).
+    """Contrasts a view with its key and a queue of older keys of a slowly following network (Chen, Fan, et al., 2020).
 
     Defaults are the authors' for CIFAR-10: 200 epochs, batch 512, SGD with rate 0.03 per 256 images, weight decay 5e-4,
     no warm-up, a queue of 4096 keys of 128 values, key decay 0.99, temperature 0.1, no blur. The head is the two-layer

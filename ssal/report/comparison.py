@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from ssal.evaluation.costs import seconds_until
 from ssal.evaluation.results import Row
 from ssal.evaluation.sentences import INTERVALS_FROM
 from ssal.evaluation.table import Line, budgets_in, left_out, lines, seeds_in
-from ssal.report.curves import beyond, difference_curve, from_baseline, learning_curves
+from ssal.report.calibration import Sureness, calibration
+from ssal.report.costs import cost_curves
+from ssal.report.curves import beyond, crowded, difference_curve, from_baseline, learning_curves
 
 
 class Comparison(NamedTuple):
@@ -23,6 +26,10 @@ class Comparison(NamedTuple):
     results: Sequence[Row]
     verdict: Mapping[str, Any]
     """What evaluation.verdict returns."""
+    overlap: Mapping[str, Any] | None = None
+    """What evaluation.overlaps returns."""
+    sureness: Sureness | None = None
+    """What the arms' last learners say of the test images."""
 
     def words(self) -> list[str]:
         """Return the verdict in sentences, after the name of the condition."""
@@ -30,17 +37,20 @@ class Comparison(NamedTuple):
         return [*filter(None, [self.condition]), said["sentence"], *said["details"], *said["others"]]
 
 
-def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
-    """Return what comparison.html draws; `colours` gives the number of each arm's colour."""
-    condition, _, results, verdict = comparison
+def shown(comparison: Comparison, colours: Mapping[str, int], seconds: str) -> dict[str, Any]:
+    """Return what comparison.html draws; `colours` gives the number of each arm's colour, `seconds` their name."""
+    condition, _, results, verdict, overlap, sureness = comparison
     found = lines(results)
     budgets, drawn, pairs = budgets_in(found), _drawn(found, verdict), verdict.get("differences") or []
     least = min((cell.n for line in found if not line.reference for cell in line.cells.values()), default=0)
     band = "interval" if least >= INTERVALS_FROM else "sd"
+    spent = {line.name: seconds_until(results, line.name) for line in found if not line.reference}
     treatment, baseline = verdict.get("treatment"), verdict.get("baseline")
     return {
         "condition": condition,
         "verdict": verdict,
+        "overlap": overlap,
+        "calibration": calibration(results, sureness or {}, colours, band, condition),
         "found": found,
         "budgets": budgets,
         "references": any(line.reference for line in found),
@@ -49,6 +59,9 @@ def shown(comparison: Comparison, colours: Mapping[str, int]) -> dict[str, Any]:
         "band": band,
         "tiles": _tiles(found, verdict, budgets),
         "curves": Markup(learning_curves(drawn, colours, band, condition)) if found else "",
+        "costs": Markup(cost_curves(drawn, spent, seconds, colours, band, condition)) if found else "",
+        "seconds": seconds,
+        "crowded": crowded(found),
         "drawn": drawn,
         "far": beyond(found),
         "pairs": pairs,

@@ -1,35 +1,19 @@
-"""The report's drawings as inline SVG: byte-stable, and in the page's colours, so that light and dark read alike."""
+"""The curves of a comparison: accuracy by labels, and how far arms lie apart."""
 
 from __future__ import annotations
 
-import io
-import math
-import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from statistics import fmean
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from ssal.evaluation.statistics import paired_interval
 from ssal.evaluation.table import Line, budgets_in
+from ssal.report.drawing import ARMS, COLOURS, HALF, INK, MARKERS, PAGE, PHONE, REFERENCE, both, labels_axis
 
-COLOURS = 8
-"""Arm colours of the page, `--arm-0` to `--arm-7`; an arm is told by its marker as well."""
-MARKERS = "osD^vPX*"
-PAGE, HALF, PHONE = (1030, 400), (590, 330), (330, 290)
-"""Width and height in pixels of a drawing as wide as the page, as a part of it, and as a phone."""
-
-# Colours no drawing would hold by chance; each becomes a variable of the page.
-_INK, _GRID, _REFERENCE = "#010203", "#010204", "#010205"
-_ARMS = [f"#0102{16 + number:02x}" for number in range(COLOURS)]
-_VARIABLES = {_INK: "--ink-soft", _GRID: "--line", _REFERENCE: "--reference"} | {
-    colour: f"--arm-{number}" for number, colour in enumerate(_ARMS)
-}
+CROWDED = 1000
+"""Marks of single seeds that a narrow drawing has room for."""
 
 
 def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str, condition: str = "") -> str:
@@ -51,40 +35,48 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
             labels = list(line.cells)
             means = [100 * cell.mean for cell in line.cells.values()]
             if line.reference:
-                axes.plot(labels, means, color=_REFERENCE, linewidth=1.4, linestyle=(0, (4, 3)), zorder=2)
+                axes.plot(labels, means, color=REFERENCE, linewidth=1.4, linestyle=(0, (4, 3)), zorder=2)
                 continue
             number = colours[line.name] % COLOURS
-            colour, marker = _ARMS[number], MARKERS[number]
+            colour = ARMS[number]
             if line in far:
                 axes.axhline(means[0], color=colour, linewidth=1.8, linestyle=(0, (1, 2)), zorder=2)
                 continue
-            spans = [_span(line, count, band) for count in labels]
-            axes.fill_between(
-                labels,
-                [low for low, _ in spans],
-                [high for _, high in spans],
-                color=colour,
-                alpha=0.14,
-                linewidth=0,
-                zorder=1,
-            )
-            axes.plot(labels, means, color=colour, linewidth=2.5, zorder=4, solid_capstyle="round")
-            axes.plot(labels, means, color=colour, linestyle="", marker=marker, markersize=8, zorder=5)
+            mean_curve(axes, line, number, band)
+            if size is PHONE and crowded(found):
+                continue
             axes.plot(
                 [count for _, count in sorted(line.points)],
                 [100 * line.points[key] for key in sorted(line.points)],
                 color=colour,
                 linestyle="",
-                marker=marker,
+                marker=MARKERS[number],
                 markersize=4.5,
                 alpha=0.55,
                 markeredgewidth=0,
                 zorder=3,
             )
-        _labels_axis(axes, budgets_in([line for line in found if line not in far]), 12 if size is not PHONE else 5)
-        axes.set_ylabel("test accuracy, %", color=_INK)
+        labels_axis(axes, budgets_in([line for line in found if line not in far]), 12 if size is not PHONE else 5)
+        axes.set_ylabel("test accuracy, %", color=INK)
 
-    return _both(draw, description, f"curves{condition}", PAGE)
+    return both(draw, description, f"curves{condition}", PAGE)
+
+
+def crowded(found: Sequence[Line]) -> bool:
+    """Say whether the marks of single seeds are too many for a phone: they would be a smear, and half of the page."""
+    return sum(len(line.points) for line in found if not line.reference) > CROWDED
+
+
+def mean_curve(axes: Axes, line: Line, number: int, band: str, places: Mapping[int, float] | None = None) -> None:
+    """Draw the mean of one arm in percent with its band, by labels or by what `places` has for each label count."""
+    labels = list(line.cells)
+    across = [count if places is None else places[count] for count in labels]
+    spans = [_span(line, count, band) for count in labels]
+    means = [100 * cell.mean for cell in line.cells.values()]
+    lows, highs = zip(*spans, strict=True)
+    axes.fill_between(across, lows, highs, color=ARMS[number], alpha=0.14, linewidth=0, zorder=1)
+    axes.plot(across, means, color=ARMS[number], linewidth=2.5, zorder=4, solid_capstyle="round")
+    axes.plot(across, means, color=ARMS[number], linestyle="", marker=MARKERS[number], markersize=8, zorder=5)
 
 
 def beyond(found: Sequence[Line]) -> list[Line]:
@@ -103,14 +95,14 @@ def difference_curve(
     labels = [entry["labels"] for entry in differences]
 
     def draw(axes: Axes, size: tuple[int, int]) -> None:
-        axes.axhline(0, color=_INK, linewidth=1.2, zorder=2)
+        axes.axhline(0, color=INK, linewidth=1.2, zorder=2)
         for entry in differences:
             if entry["low"] is not None:
                 axes.vlines(
                     entry["labels"],
                     100 * entry["low"],
                     100 * entry["high"],
-                    color=_ARMS[colour],
+                    color=ARMS[colour],
                     linewidth=2,
                     alpha=0.45,
                     zorder=3,
@@ -118,7 +110,7 @@ def difference_curve(
             axes.plot(
                 [entry["labels"]] * len(entry["seeds"]),
                 [100 * value for value in entry["seeds"].values()],
-                color=_ARMS[colour],
+                color=ARMS[colour],
                 linestyle="",
                 marker="o",
                 markersize=5.5,
@@ -129,17 +121,17 @@ def difference_curve(
         axes.plot(
             labels,
             [100 * entry["mean"] for entry in differences],
-            color=_ARMS[colour],
+            color=ARMS[colour],
             linestyle="",
             marker="_",
             markersize=16,
             markeredgewidth=2.6,
             zorder=5,
         )
-        _labels_axis(axes, labels, 10 if size is not PHONE else 5)
-        axes.set_ylabel("difference, points", color=_INK)
+        labels_axis(axes, labels, 10 if size is not PHONE else 5)
+        axes.set_ylabel("difference, points", color=INK)
 
-    return _both(draw, description, f"difference{condition}", HALF)
+    return both(draw, description, f"difference{condition}", HALF)
 
 
 def from_baseline(found: Sequence[Line], baseline: str, colours: Mapping[str, int], condition: str = "") -> str:
@@ -159,17 +151,17 @@ def from_baseline(found: Sequence[Line], baseline: str, colours: Mapping[str, in
     )
 
     def draw(axes: Axes, size: tuple[int, int]) -> None:
-        axes.axhline(0, color=_INK, linewidth=1.2, zorder=2)
+        axes.axhline(0, color=INK, linewidth=1.2, zorder=2)
         for name, line in gaps.items():
             number = colours[name] % COLOURS
             axes.plot(
-                list(line), list(line.values()), color=_ARMS[number], marker=MARKERS[number], linewidth=2, markersize=6
+                list(line), list(line.values()), color=ARMS[number], marker=MARKERS[number], linewidth=2, markersize=6
             )
         budgets = sorted({labels for line in gaps.values() for labels in line})
-        _labels_axis(axes, budgets, 12 if size is not PHONE else 5)
-        axes.set_ylabel(f"points above {baseline if len(baseline) <= 20 else 'the baseline'}", color=_INK)
+        labels_axis(axes, budgets, 12 if size is not PHONE else 5)
+        axes.set_ylabel(f"points above {baseline if len(baseline) <= 20 else 'the baseline'}", color=INK)
 
-    return _both(draw, description, f"from_baseline{condition}", PAGE)
+    return both(draw, description, f"from_baseline{condition}", PAGE)
 
 
 def _span(line: Line, labels: int, band: str) -> tuple[float, float]:
@@ -178,62 +170,3 @@ def _span(line: Line, labels: int, band: str) -> tuple[float, float]:
     if found.sd is None or found.low is None or found.high is None:
         return found.mean, found.mean
     return (found.low, found.high) if band == "interval" else (found.mean - found.sd, found.mean + found.sd)
-
-
-def _labels_axis(axes: Axes, budgets: Sequence[int], most: int) -> None:
-    if budgets[-1] >= 30 * max(budgets[0], 1):
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(_apart(budgets, most, axes.get_xscale() == "log"))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
-    axes.set_xlabel("labels bought" + (", log scale" if axes.get_xscale() == "log" else ""), color=_INK)
-    axes.margins(x=0.04, y=0.08)
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(color=_GRID, labelcolor=_INK, length=3)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(_GRID)
-
-
-def _apart(budgets: Sequence[int], most: int, log: bool) -> list[int]:
-    """Return the last of `budgets` and, going down, those that leave room for their numbers."""
-    at = {labels: math.log(max(labels, 1)) if log else float(labels) for labels in budgets}
-    gap = (at[budgets[-1]] - at[budgets[0]]) / most
-    kept = [budgets[-1]]
-    for labels in reversed(budgets[:-1]):
-        if at[kept[-1]] - at[labels] >= gap:
-            kept.append(labels)
-    return kept
-
-
-def _both(draw: Any, description: str, name: str, wide: tuple[int, int]) -> str:
-    """Return the drawing twice; the style sheet shows the one that fits the page, so that text keeps its size."""
-    drawings = []
-    for size, variant in ((wide, "wide"), (PHONE, "narrow")):
-        with matplotlib.rc_context({"svg.hashsalt": f"{name}-{variant}", "svg.fonttype": "none", "font.size": 12}):
-            figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
-            draw(figure.add_subplot(), size)
-            text = io.StringIO()
-            figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-        drawings.append(_inline(text.getvalue(), description, variant))
-    return "\n".join(drawings)
-
-
-def _inline(svg: str, description: str, variant: str) -> str:
-    """Return matplotlib's SVG as a part of a page: its own colours, no fixed size, no ids but those it refers to."""
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    (box,) = re.findall(r'viewBox="([^"]+)"', svg)[:1]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
-    used = set(re.findall(r"#([\w-]+)", " ".join(re.findall(r'href="[^"]+"|url\([^)]+\)', body))))
-    body = re.sub(r' id="([^"]+)"', lambda found: found.group(0) if found.group(1) in used else "", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var({variable})")
-    body = re.sub(r"<style.*?</style>", "", body, flags=re.S)
-    body = re.sub(r"font-family: [^;\"]+; ", "", body)
-    return (
-        f'<svg class="{variant}" role="img" aria-label="{escape(description, quote=True)}" viewBox="{box}" '
-        f'xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
-    )

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,17 +22,23 @@ from ssal.evaluation.results import SECONDS, Row, arms_in
 from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
-from ssal.report.curves import COLOURS
+from ssal.report.costs import seconds_called
+from ssal.report.drawing import COLOURS
+from ssal.report.methods import MethodsText
 from ssal.report.tables import rows_text, script, script_source
 
 SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
 SHOWN = 24
 """Pictures per arm and round; fewer where the page would grow beyond PICTURE_BYTES."""
-PICTURE_BYTES, QUERY_BYTES = 1_800_000, 700_000
-"""What the pictures that were asked may take, and those that strategies would ask for."""
+PAGE_BYTES, PICTURE_BYTES, QUERY_BYTES = 2_900_000, 2_000_000, 700_000
+"""What the page may take, in it the pictures that were asked, and those that strategies would ask for."""
+AROUND = 300
+"""Bytes of the page around a picture."""
 STAGES = ("pretraining", "training", "scoring", "selection")
 """What the four columns of seconds are called on the page."""
+Gallery = Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]], int]]]
+"""Arm -> (round, its first pictures, how many it asked for)."""
 MARKS = "●■◆▲▼✚✖✱"
 """The curves' markers as characters, for the legend."""
 
@@ -41,24 +48,27 @@ def write_report(
     results: Sequence[Row],
     comparisons: Sequence[Comparison],
     recipe_resolved: Mapping[str, Any],
-    gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]],
+    gallery: Gallery,
     class_mix: Mapping[str, Sequence[Mapping[str, Any]]],
     notes: Sequence[str],
     environment: Mapping[str, Any],
     doubtful: Sequence[Mapping[str, Any]] = (),
     queried: Mapping[str, Any] | None = None,
+    methods_text: MethodsText | None = None,
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
-    `gallery` holds per arm (round, [{id, data_uri, label, score}]), best first; `class_mix` per arm [{round, counts}]
-    with counts by class name. `results` are the rows of all arms under their whole names, which `comparisons` hold by
-    condition. `environment["command"]`, where given, is shown as the line to type again. `doubtful` holds what an
-    audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with `pictures` per strategy as
-    in `gallery`, their label being the prediction.
+    `gallery` holds per arm (round, [{id, data_uri, label, score}], number asked), best first; `class_mix` per arm
+    [{round, counts}] with counts by class name. `results` are the rows of all arms under their whole names, which
+    `comparisons` hold by condition. `environment["command"]`, where given, is shown as the line to type again.
+    `doubtful` holds what an audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with
+    `pictures` per strategy as in `gallery`, their label being the prediction.
     """
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
     colours = _colours(arms, comparisons)
-    seen = [shown(comparison, colours) for comparison in comparisons]
+    accelerators = [arm["trainer"]["accelerator"] for arm in recipe_resolved.get("arms", {}).values()]
+    called = seconds_called(environment.get("device", "CPU"), accelerators)
+    seen = [shown(comparison, colours, called) for comparison in comparisons]
     seeds = sorted({int(row["seed"]) for row in results})
     budgets = sorted({labels for one in seen for labels in one["budgets"]})
     facts = [
@@ -70,7 +80,8 @@ def write_report(
         if results
         else "no finished round yet",
     ]
-    page = _template().render(
+    render = partial(
+        _template().render,
         name=str(recipe_resolved.get("name", "comparison")),
         facts=facts,
         comparisons=seen,
@@ -84,10 +95,10 @@ def write_report(
         listing=listing,
         arms=arms,
         mix=_mix(class_mix),
-        gallery=_fitting(gallery, PICTURE_BYTES),
         stages=STAGES,
         timing=_timing(results),
         spell=spell,
+        methods_text=methods_text,
         recipe=_yaml(recipe_resolved),
         rows=rows_text(results),
         script=script(),
@@ -97,6 +108,8 @@ def write_report(
         doubtful=list(doubtful),
         queried={**queried, "pictures": _fitting(queried["pictures"], QUERY_BYTES)} if queried else None,
     )
+    room = PAGE_BYTES - len(render(gallery={}).encode())
+    page = render(gallery=_fitting(gallery, min(room, PICTURE_BYTES)))
     write_text(folder / "report.html", page)
     return folder / "report.html"
 
@@ -168,19 +181,19 @@ def _numbers_as_numbers(name: str) -> tuple[int, str]:
     return (int(name) if name.isdecimal() else 10**9, name)
 
 
-def _fitting(gallery: Mapping[str, Sequence[tuple[int, Sequence[Mapping[str, Any]]]]], most: int) -> dict[str, Any]:
+def _fitting(gallery: Gallery, most: int) -> dict[str, Any]:
     """Return the gallery with as many pictures per round as `most` bytes allow."""
     shown = SHOWN
     while True:
         kept = {
-            arm: [(number, list(items[:shown]), max(0, len(items) - shown)) for number, items in rounds]
+            arm: [(number, items[:shown], asked - len(items[:shown])) for number, items, asked in rounds]
             for arm, rounds in gallery.items()
-            if any(items for _, items in rounds)
+            if any(items for _, items, _ in rounds)
         }
-        size = sum(len(item["data_uri"]) for rounds in kept.values() for _, items, _ in rounds for item in items)
-        if size <= most or shown == 1:
+        items = [item for rounds in kept.values() for _, items, _ in rounds for item in items]
+        if sum(len(item["data_uri"]) + AROUND for item in items) <= most or shown == 1:
             return kept
-        shown //= 2
+        shown -= 1
 
 
 def _timing(results: Sequence[Row]) -> list[dict[str, Any]]:

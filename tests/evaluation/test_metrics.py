@@ -8,7 +8,7 @@ import torch
 from sklearn import metrics as sk
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from ssal.evaluation.metrics import evaluate, expected_calibration_error
+from ssal.evaluation.metrics import by_confidence, evaluate, expected_calibration_error
 
 
 def example(images: int, classes: int, used: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,3 +72,10 @@ def test_what_cannot_be_measured_raises():
         evaluate(probabilities[:0], labels[:0])
     with pytest.raises(ValueError, match=r"\(N,\)"):
         evaluate(probabilities, labels[:2])
+
+
+def test_images_by_confidence():
+    probabilities = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.55, 0.45], [1.0, 0.0]], dtype=torch.float64)
+    found = by_confidence(probabilities, torch.tensor([0, 0, 0, 0]), bins=4)
+    assert found.images.tolist() == [0, 0, 1, 3] and found.right.tolist() == [0, 0, 1, 2]
+    assert found.confidence.tolist() == pytest.approx([0, 0, 0.55, 2.7])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ import torch
 from sklearn.datasets import load_digits
 from synthetic_results import ARMS, synthetic_results
 
+from ssal.evaluation.metrics import Bins, by_confidence
+from ssal.evaluation.overlaps import Bought, overlaps
 from ssal.evaluation.picks import side_by_side
 from ssal.evaluation.results import Row
 from ssal.evaluation.verdict import verdict
+from ssal.report.calibration import Sureness
 from ssal.report.comparison import Comparison
 from ssal.report.report import data_uri, write_report
 
@@ -45,7 +48,7 @@ def synthetic_query(names: tuple[str, ...] = ("margin", "entropy", "random"), si
     }
     facts = {"arm": "ssl_and_al", "seed": 0, "round": 3, "learner": "fixmatch", "labels": 40, "pool": 60, "size": size}
     refused = {f"{name} elsewhere": f"{name} has no dropout" for name in names[:1]}
-    shown = {name: [(3, items)] for name, items in pictures.items()}
+    shown = {name: [(3, items, len(items))] for name, items in pictures.items()}
     return {**facts, **found, "oracle": "oracle", "not_runnable": refused, "pictures": shown}
 
 
@@ -58,6 +61,36 @@ def synthetic_conditions(gains: Mapping[str, float], seeds: int = 5) -> tuple[li
         rows += [{**row, "arm": arms[row["arm"]]} for row in made]
         comparisons.append(Comparison(condition, arms, made, verdict(made, "ssl_only", "ssl_and_al")))
     return rows, comparisons
+
+
+ASKABLE = 200
+"""Images that the arms of `synthetic_bought` draw from."""
+
+
+def synthetic_bought(arms: Sequence[str], seeds: int = 2, rounds: int = 3, size: int = 10) -> Bought:
+    """Return what arms would have bought that draw at random after a start that they share."""
+    ids = np.array([f"{number:016x}" for number in range(ASKABLE)])
+    bought: dict[str, dict[int, list[frozenset[str]]]] = {arm: {} for arm in arms}
+    for seed in range(seeds):
+        start = np.random.default_rng(seed).permutation(ids)
+        for number, arm in enumerate(arms):
+            later = np.random.default_rng([seed, number]).permutation(start[size:])
+            parts = [start[:size], *(later[turn * size : (turn + 1) * size] for turn in range(rounds - 1))]
+            bought[arm][seed] = [frozenset(part) for part in parts]
+    return bought
+
+
+def synthetic_sureness(rows: Sequence[Row]) -> Sureness:
+    """Return 500 test images of each run by a confidence that knows nothing."""
+    found: dict[str, dict[int, tuple[int, Bins]]] = {}
+    last = max((row["labels"] for row in rows), default=0)
+    for row in rows:
+        if row["labels"] == last:
+            draw = torch.Generator().manual_seed(row["seed"])
+            probabilities = torch.randn(500, 10, generator=draw).mul(2).softmax(1)
+            labels = torch.randint(10, (500,), generator=draw)
+            found.setdefault(row["arm"], {})[row["seed"]] = (last, by_confidence(probabilities, labels))
+    return found
 
 
 def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int = 12, **changes: Any) -> Path:
@@ -85,6 +118,7 @@ def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int
                         }
                         for row, label in zip(rows[:shown], labels, strict=False)
                     ],
+                    len(rows),
                 )
             )
             counts = {name: labels.count(name) for name in map(str, range(10))}
@@ -108,5 +142,7 @@ def synthetic_report(folder: Path, seeds: int = 3, gain: float = 0.0, shown: int
     }
     arguments |= changes
     rows, said = arguments["results"], arguments.pop("verdict")
-    whole = [Comparison("", {row["arm"]: row["arm"] for row in rows}, rows, said)]
+    names = list(dict.fromkeys(row["arm"] for row in rows))
+    shared = overlaps(synthetic_bought(names), dict.fromkeys(names, ASKABLE))
+    whole = [Comparison("", dict(zip(names, names, strict=True)), rows, said, shared, synthetic_sureness(rows))]
     return write_report(folder, **({"comparisons": whole} | arguments))

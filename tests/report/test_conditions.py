@@ -23,7 +23,7 @@ def test_every_condition_has_its_verdict_and_an_arm_one_colour(tmp_path: Path) -
         assert f"Verdict: {condition}" in page and f"Learning curves: {condition}" in page
         assert one.verdict["sentence"] in page
     assert comparisons[0].verdict["sentence"] != comparisons[1].verdict["sentence"]
-    assert len(re.findall(r'<svg class="wide"', page)) == 6
+    assert len(re.findall(r'<svg class="wide"', page)) == 10
     colours = {
         (arm, number) for number, arm in re.findall(r'--arm-(\d)\)">[^<]*</i>(ssl_only|ssl_and_al|supervised)', page)
     }

@@ -6,7 +6,8 @@ from synthetic_results import synthetic_results
 
 from ssal.evaluation.table import lines
 from ssal.evaluation.verdict import verdict
-from ssal.report.curves import _apart, beyond, difference_curve, learning_curves
+from ssal.report.curves import beyond, difference_curve, learning_curves
+from ssal.report.drawing import apart
 
 COLOURS = {"ssl_and_al": 0, "ssl_only": 1, "supervised": 2}
 
@@ -69,8 +70,8 @@ def test_all_labels_is_a_level_and_does_not_stretch_the_axis():
 
 
 def test_ticks_leave_room_for_their_numbers():
-    assert _apart([20, 40, 60, 80, 100], 10, log=False) == [100, 80, 60, 40, 20]
-    assert _apart([10, 11, 12, 100], 5, log=False) == [100, 12]
-    kept = _apart([40, 80, 120, 160, 200, 240, 280, 320, 360, 400, 6000], 6, log=True)
+    assert apart([20, 40, 60, 80, 100], 10, log=False) == [100, 80, 60, 40, 20]
+    assert apart([10, 11, 12, 100], 5, log=False) == [100, 12]
+    kept = apart([40, 80, 120, 160, 200, 240, 280, 320, 360, 400, 6000], 6, log=True)
     assert kept[0] == 6000 and len(kept) > 2
     assert all(high / low >= 150 ** (1 / 6) - 1e-9 for high, low in zip(kept, kept[1:], strict=False))
