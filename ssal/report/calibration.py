@@ -13,7 +13,7 @@ from ssal.evaluation.metrics import BINS, Bins
 from ssal.evaluation.results import Row
 from ssal.evaluation.table import Line, budgets_in, lines
 from ssal.report.curves import mean_curve
-from ssal.report.drawing import ARMS, COLOURS, HALF, INK, MARKERS, PHONE, REFERENCE, both, frame, labels_axis
+from ssal.report.drawing import HALF, INK, PHONE, REFERENCE, both, frame, labels_axis, look
 
 LEAST = 20
 """Images that a bin needs to be drawn: the share that is right among fewer says next to nothing."""
@@ -70,7 +70,7 @@ def error_curves(found: Sequence[Line], colours: Mapping[str, int], band: str, c
 
     def draw(axes: Axes, size: tuple[int, int]) -> None:
         for line in found:
-            mean_curve(axes, line, colours[line.name] % COLOURS, band)
+            mean_curve(axes, line, colours[line.name], band)
         labels_axis(axes, budgets_in(found), 8 if size is not PHONE else 5)
         axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
         axes.set_ylabel("calibration error, %", color=INK)
@@ -89,12 +89,12 @@ def reliability_diagram(found: Mapping[str, Reliability], colours: Mapping[str, 
     def draw(axes: Axes, size: tuple[int, int]) -> None:
         axes.plot([0, 100], [0, 100], color=REFERENCE, linewidth=1.4, linestyle=(0, (4, 3)), zorder=2)
         for arm, one in found.items():
-            number = colours[arm] % COLOURS
+            colour, marker = look(colours[arm])
             axes.plot(
                 [100 * sure for sure, _ in one.points],
                 [100 * hit for _, hit in one.points],
-                color=ARMS[number],
-                marker=MARKERS[number],
+                color=colour,
+                marker=marker,
                 linewidth=2,
                 markersize=6,
                 zorder=4,

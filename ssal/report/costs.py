@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from ssal.evaluation.table import Line
 from ssal.report.curves import mean_curve
-from ssal.report.drawing import COLOURS, INK, PAGE, PHONE, both, frame
+from ssal.report.drawing import INK, PAGE, PHONE, both, frame
 
 Seconds = Mapping[str, Mapping[tuple[int, int], float]]
 """Arm -> (seed, labels) -> seconds until then."""
@@ -40,7 +40,7 @@ def cost_curves(
 
     def draw(axes: Axes, size: tuple[int, int]) -> None:
         for line in arms:
-            mean_curve(axes, line, colours[line.name] % COLOURS, band, places[line.name])
+            mean_curve(axes, line, colours[line.name], band, places[line.name])
         frame(axes)
         log = min(every) > 0 and max(every) >= APART * min(every)
         if log:

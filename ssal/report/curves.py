@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from ssal.evaluation.statistics import paired_interval
 from ssal.evaluation.table import Line, budgets_in
-from ssal.report.drawing import ARMS, COLOURS, HALF, INK, MARKERS, PAGE, PHONE, REFERENCE, both, labels_axis
+from ssal.report.drawing import HALF, INK, PAGE, PHONE, REFERENCE, both, labels_axis, look
 
 CROWDED = 1000
 """Marks of single seeds that a narrow drawing has room for."""
@@ -37,12 +37,11 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
             if line.reference:
                 axes.plot(labels, means, color=REFERENCE, linewidth=1.4, linestyle=(0, (4, 3)), zorder=2)
                 continue
-            number = colours[line.name] % COLOURS
-            colour = ARMS[number]
+            colour, marker = look(colours[line.name])
             if line in far:
                 axes.axhline(means[0], color=colour, linewidth=1.8, linestyle=(0, (1, 2)), zorder=2)
                 continue
-            mean_curve(axes, line, number, band)
+            mean_curve(axes, line, colours[line.name], band)
             if size is PHONE and crowded(found):
                 continue
             axes.plot(
@@ -50,7 +49,7 @@ def learning_curves(found: Sequence[Line], colours: Mapping[str, int], band: str
                 [100 * line.points[key] for key in sorted(line.points)],
                 color=colour,
                 linestyle="",
-                marker=MARKERS[number],
+                marker=marker,
                 markersize=4.5,
                 alpha=0.55,
                 markeredgewidth=0,
@@ -74,9 +73,10 @@ def mean_curve(axes: Axes, line: Line, number: int, band: str, places: Mapping[i
     spans = [_span(line, count, band) for count in labels]
     means = [100 * cell.mean for cell in line.cells.values()]
     lows, highs = zip(*spans, strict=True)
-    axes.fill_between(across, lows, highs, color=ARMS[number], alpha=0.14, linewidth=0, zorder=1)
-    axes.plot(across, means, color=ARMS[number], linewidth=2.5, zorder=4, solid_capstyle="round")
-    axes.plot(across, means, color=ARMS[number], linestyle="", marker=MARKERS[number], markersize=8, zorder=5)
+    colour, marker = look(number)
+    axes.fill_between(across, lows, highs, color=colour, alpha=0.14, linewidth=0, zorder=1)
+    axes.plot(across, means, color=colour, linewidth=2.5, zorder=4, solid_capstyle="round")
+    axes.plot(across, means, color=colour, linestyle="", marker=marker, markersize=8, zorder=5)
 
 
 def beyond(found: Sequence[Line]) -> list[Line]:
@@ -102,7 +102,7 @@ def difference_curve(
                     entry["labels"],
                     100 * entry["low"],
                     100 * entry["high"],
-                    color=ARMS[colour],
+                    color=look(colour)[0],
                     linewidth=2,
                     alpha=0.45,
                     zorder=3,
@@ -110,7 +110,7 @@ def difference_curve(
             axes.plot(
                 [entry["labels"]] * len(entry["seeds"]),
                 [100 * value for value in entry["seeds"].values()],
-                color=ARMS[colour],
+                color=look(colour)[0],
                 linestyle="",
                 marker="o",
                 markersize=5.5,
@@ -121,7 +121,7 @@ def difference_curve(
         axes.plot(
             labels,
             [100 * entry["mean"] for entry in differences],
-            color=ARMS[colour],
+            color=look(colour)[0],
             linestyle="",
             marker="_",
             markersize=16,
@@ -153,10 +153,8 @@ def from_baseline(found: Sequence[Line], baseline: str, colours: Mapping[str, in
     def draw(axes: Axes, size: tuple[int, int]) -> None:
         axes.axhline(0, color=INK, linewidth=1.2, zorder=2)
         for name, line in gaps.items():
-            number = colours[name] % COLOURS
-            axes.plot(
-                list(line), list(line.values()), color=ARMS[number], marker=MARKERS[number], linewidth=2, markersize=6
-            )
+            colour, marker = look(colours[name])
+            axes.plot(list(line), list(line.values()), color=colour, marker=marker, linewidth=2, markersize=6)
         budgets = sorted({labels for line in gaps.values() for labels in line})
         labels_axis(axes, budgets, 12 if size is not PHONE else 5)
         axes.set_ylabel(f"points above {baseline if len(baseline) <= 20 else 'the baseline'}", color=INK)

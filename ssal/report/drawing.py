@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 COLOURS = 8
-"""Arm colours of the page, `--arm-0` to `--arm-7`; an arm is told by its marker as well."""
+"""Arm colours of the page, `--arm-0` to `--arm-7`; beyond so many arms, colour and marker tell one together."""
 MARKERS = "osD^vPX*"
 PAGE, HALF, PHONE = (1030, 400), (590, 330), (330, 290)
 """Width and height in pixels of a drawing as wide as the page, as a part of it, and as a phone."""
@@ -25,6 +25,16 @@ ARMS = [f"#0102{16 + number:02x}" for number in range(COLOURS)]
 _VARIABLES = {INK: "--ink-soft", GRID: "--line", REFERENCE: "--reference"} | {
     colour: f"--arm-{number}" for number, colour in enumerate(ARMS)
 }
+
+
+def look(number: int) -> tuple[str, str]:
+    """Return the colour and marker of an arm by its number; no two below 64 are alike."""
+    return ARMS[number % COLOURS], MARKERS[marker_of(number)]
+
+
+def marker_of(number: int) -> int:
+    """Return which marker an arm has: in every row of COLOURS arms they move on by one."""
+    return (number + number // COLOURS) % len(MARKERS)
 
 
 def frame(axes: Axes) -> None:

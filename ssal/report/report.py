@@ -23,7 +23,7 @@ from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
 from ssal.report.costs import seconds_called
-from ssal.report.drawing import COLOURS
+from ssal.report.drawing import COLOURS, marker_of
 from ssal.report.methods import MethodsText
 from ssal.report.tables import rows_text, script, script_source
 
@@ -65,10 +65,10 @@ def write_report(
     `pictures` per strategy as in `gallery`, their label being the prediction.
     """
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
-    colours = _colours(arms, comparisons)
+    numbers = _numbers(arms, comparisons)
     accelerators = [arm["trainer"]["accelerator"] for arm in recipe_resolved.get("arms", {}).values()]
     called = seconds_called(environment.get("device", "CPU"), accelerators)
-    seen = [shown(comparison, colours, called) for comparison in comparisons]
+    seen = [shown(comparison, numbers, called) for comparison in comparisons]
     seeds = sorted({int(row["seed"]) for row in results})
     budgets = sorted({labels for one in seen for labels in one["budgets"]})
     facts = [
@@ -88,8 +88,8 @@ def write_report(
         notes=list(notes),
         percent=percent,
         points=points,
-        colours=colours,
-        marks=MARKS,
+        colours={arm: number % COLOURS for arm, number in numbers.items()},
+        marks={arm: MARKS[marker_of(number)] for arm, number in numbers.items()},
         seeds=seeds,
         methods={row["arm"]: _methods(row) for one in (results, *(c.results for c in comparisons)) for row in one},
         listing=listing,
@@ -148,15 +148,15 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html")
 
 
-def _colours(arms: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, int]:
-    """Return arm -> number of its colour and marker, by its whole name and by its name in a condition, which share it.
+def _numbers(arms: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """Return arm -> its number, by its whole name and by its name in a condition, which share it.
 
-    Treatment and baseline have the same two in every report.
+    Treatment and baseline have the same colour and marker in every report.
     """
     first = [str(comparison.verdict.get(name)) for comparison in comparisons for name in ("treatment", "baseline")]
     inside = {whole: name for comparison in comparisons for name, whole in comparison.arms.items()}
     names = list(dict.fromkeys(inside.get(arm, arm) for arm in arms))
-    numbers = {name: at % COLOURS for at, name in enumerate(sorted(names, key=[*first, *names].index))}
+    numbers = {name: at for at, name in enumerate(sorted(names, key=[*first, *names].index))}
     return numbers | {arm: numbers[inside.get(arm, arm)] for arm in arms}
 
 

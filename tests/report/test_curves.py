@@ -7,7 +7,7 @@ from synthetic_results import synthetic_results
 from ssal.evaluation.table import lines
 from ssal.evaluation.verdict import verdict
 from ssal.report.curves import beyond, difference_curve, learning_curves
-from ssal.report.drawing import apart
+from ssal.report.drawing import ARMS, MARKERS, apart, look
 
 COLOURS = {"ssl_and_al": 0, "ssl_only": 1, "supervised": 2}
 
@@ -75,3 +75,8 @@ def test_ticks_leave_room_for_their_numbers():
     kept = apart([40, 80, 120, 160, 200, 240, 280, 320, 360, 400, 6000], 6, log=True)
     assert kept[0] == 6000 and len(kept) > 2
     assert all(high / low >= 150 ** (1 / 6) - 1e-9 for high, low in zip(kept, kept[1:], strict=False))
+
+
+def test_colour_and_marker_together_tell_more_arms_than_there_are_colours():
+    assert len({look(number) for number in range(64)}) == 64
+    assert [look(number) for number in range(8)] == list(zip(ARMS, MARKERS, strict=True))
