@@ -11,7 +11,7 @@ import torch
 
 from ssal.data.images import Images
 from ssal.data.load import load
-from ssal.errors import BadInput, nearest
+from ssal.errors import BadInput, listing, nearest
 from ssal.project import run_project
 from ssal.recipe import Arm, Recipe
 from ssal.recipe import load as load_recipe
@@ -33,7 +33,7 @@ def cells_of(recipe: Recipe, checkpoints: Path) -> list[Cell]:
     return [
         Cell(arm, seed, checkpoints / recipe.name / arm.name / f"seed_{seed}")
         for arm in recipe.arms.values()
-        for seed in recipe.seeds
+        for seed in arm.seeds
     ]
 
 
@@ -46,7 +46,11 @@ def cells_named(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -
     if seed is not None and seed not in recipe.seeds:
         raise BadInput(f"{recipe.path}: there is no seed {seed} (seeds: {', '.join(map(str, recipe.seeds))})")
     cells = cells_of(recipe, checkpoints)
-    return [cell for cell in cells if arm in ("", cell.arm.name) and seed in (None, cell.seed)]
+    found = [cell for cell in cells if arm in ("", cell.arm.name) and seed in (None, cell.seed)]
+    if not found:
+        seeds = listing(map(str, recipe.arms[arm].seeds))
+        raise BadInput(f"{recipe.path}: arm {arm!r} does not run with seed {seed} (its seeds: {seeds})")
+    return found
 
 
 @lru_cache(maxsize=2)

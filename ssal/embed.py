@@ -26,7 +26,7 @@ def encoders_of(recipe: Recipe, checkpoints: Path) -> dict[str, tuple[Encoder, I
     named: dict[str, tuple[list[str], Encoder, Images]] = {}
     for arm in recipe.arms.values():
         images = images_of(arm, checkpoints)
-        for seed in recipe.seeds:
+        for seed in arm.seeds:
             encoder = pretrain(images, checkpoints, **arm.encoder(seed))
             if encoder.ready:
                 named.setdefault(encoder.fingerprint, ([], encoder, images))[0].append(f"{arm.name} seed {seed}")

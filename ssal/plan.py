@@ -37,7 +37,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     given = len(images.given)
     counts = [given + labels for labels in arm.rounds(given)]
     trainings = len(counts)
-    seeds = sorted({arm.encoder_seed(seed) for seed in recipe.seeds})
+    seeds = sorted({arm.encoder_seed(seed) for seed in arm.seeds})
     encoders = [encoder_of(images, checkpoints, **arm.encoder(seed)) for seed in seeds]
     made = sum((encoder.folder / "record.json").exists() for encoder in encoders)
     cells = [cell for cell in cells_of(recipe, checkpoints) if cell.arm is arm]
@@ -58,7 +58,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
     late = [name for name, source in sources if source.traits["companion"] and name not in arm.companions]
     fitted += [f"the head of {name} for {afterwards.STEPS} steps" for name in late]
     fresh = arm.compares_rounds and arm.learner.get("warm_start") is False
-    disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(recipe.seeds)
+    disk = 4 * trainings * (parameters + len(images.pool) * max(2, len(images.classes))) * len(arm.seeds)
     pixels = sum(len(part) * int(torch.tensor(part.shape).prod()) for part in (images.pool, images.test))
     steps = steps_of(arm.pretext, len(images.pool)) if arm.pretext else 0
     pretext = (
@@ -72,7 +72,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
         f"  labels: {', '.join(map(str, counts))} ({arm.first_round} first{again}, then {arm.strategy}, answered by "
         f"{arm.labelling_note()})",
         f"  {pretext}",
-        f"  {learner_words}: {trainings} trainings × {len(recipe.seeds)} seeds, {ended} to reuse, {learner.steps} "
+        f"  {learner_words}: {trainings} trainings × {len(arm.seeds)} seeds, {ended} to reuse, {learner.steps} "
         f"steps of {per_step or 'all labelled'} forward images each",
         f"  scoring: {scored:,} forward images per seed" + (" (features are read, not computed)" if frozen else ""),
         *([f"  mind: {arm.strategy} compares learners, and these start afresh; type learner.warm_start=true"] * fresh),

@@ -41,11 +41,21 @@ def shrunken(recipe: Recipe, folder: Path) -> list[str]:
     typed += (
         [f"data.path={folder}"] if sources == {"folder"} else ["data.source=digits"] if sources != {"digits"} else []
     )
-    for name, arm in recipe.arms.items():
+    for name, seen in by_name(recipe).items():
         of_arm = "" if list(recipe.arms) == ["main"] else f"arms.{name}."
         typed += [f"{of_arm}backbone.name=wrn_10_1", *(f"{of_arm}acquisition.{key}={n}" for key, n in SIZES.items())]
-        typed += [f"{of_arm}{section}.{key}={value}" for section, key, value in smaller(arm)]
+        of_all = set.intersection(*(set(smaller(arm)) for arm in seen))
+        typed += [f"{of_arm}{section}.{key}={value}" for section, key, value in sorted(of_all)]
     return typed
+
+
+def by_name(recipe: Recipe) -> dict[str, list[Arm]]:
+    """Return the name of every arm, and what it is under each condition."""
+    found: dict[str, list[Arm]] = {}
+    for arms in recipe.conditions.values():
+        for name, whole in arms.items():
+            found.setdefault(name, []).append(recipe.arms[whole])
+    return found
 
 
 def smaller(arm: Arm) -> list[tuple[str, str, Any]]:
@@ -76,8 +86,10 @@ def test_a_recipe_loads_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(ROOT)
     recipe = load(path)
     assert recipe.name == path.stem
-    assert {recipe.baseline, recipe.treatment} <= {*recipe.arms, None}
-    assert len({tuple(arm.rounds()) for arm in recipe.arms.values()}) == 1, "arms are compared at the same label counts"
+    for arms in recipe.conditions.values():
+        assert {recipe.baseline, recipe.treatment} <= {*arms, None}
+        counts = {tuple(recipe.arms[whole].rounds()) for whole in arms.values()}
+        assert len(counts) == 1, "arms are compared at the same label counts"
 
 
 @pytest.mark.parametrize(

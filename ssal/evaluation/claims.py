@@ -97,6 +97,32 @@ def bootstrap(area: Interval, bca: Mapping[str, Any]) -> list[str]:
     return [f"The BCa bootstrap {interval(found)}, {leaves} zero, and the t interval of the same differences does not."]
 
 
+def given_encoders(family: Mapping[str, Any] | None, encoders: int) -> list[str]:
+    """Say which arms differ from the baseline for these encoders, the seeds' draws being the only chance.
+
+    `family` holds a difference per seed; None where no seeds share encoders.
+    """
+    tested = [one for one in family["arms"] if one["holm_p"] is not None] if family else []
+    if not family or not tested or level_of(min(one["n"] for one in tested)) != "significant":
+        return []
+    areas = {one["arm"]: Interval(**one["aubc"]["difference"]) for one in tested}
+    shown = {one["arm"] for one in tested if significant(areas[one["arm"]], one["holm_p"])}
+    order = sorted(areas, key=lambda arm: -areas[arm].mean)
+    sides = {
+        "significantly above": [arm for arm in order if arm in shown and areas[arm].mean > 0],
+        "significantly below": [arm for arm in order if arm in shown and areas[arm].mean < 0],
+        "not shown to differ": [arm for arm in order if arm not in shown],
+    }
+    words = [
+        f"{side}: {', '.join(f'{arm} {_short(areas[arm])}' for arm in arms)}" for side, arms in sides.items() if arms
+    ]
+    return [
+        f"For these {encoders} encoders alone, where only the draws are chance, the areas of arms beside "
+        f"{family['baseline']}'s (points, 95 % interval; sign-flip tests with Holm's correction over "
+        f"{_comparisons(family)}) are {'; '.join(words)}."
+    ]
+
+
 def efficiency(baseline: str, treatment: str, budgets: Sequence[int], found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say how many labels the treatment needs for the baseline's best mean score, the last of `found`."""
     if not found:
@@ -168,6 +194,13 @@ def _comparisons(family: Mapping[str, Any]) -> str:
 
 def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _short(found: Interval) -> str:
+    """Return a difference in points with its interval in brackets, e.g. +1.9 [+1.1, +2.7]."""
+    if found.low is None or found.high is None:
+        return signed(found.mean)
+    return f"{signed(found.mean)} [{signed(found.low)}, {signed(found.high)}]"
 
 
 def _percent(share: float) -> str:

@@ -29,7 +29,8 @@ def verdict(
     The claim is the paired difference of the area under the budget curve: same seeds, same label counts. It is called
     significant where the interval leaves out zero and the sign-flip test, corrected over all arms against the baseline,
     agrees. `encoders` says that the seeds share so many pretrained encoders (seed s has encoder s % encoders): the
-    seeds of one encoder are then averaged first, everywhere, and one shared encoder is named as a limit.
+    seeds of one encoder are then averaged first, and one shared encoder is named as a limit. Only `given_encoders` has
+    a difference per seed: what holds for these encoders, of which it says nothing beyond them.
     """
     missing = _missing(results, baseline, treatment)
     low, high = (scores(results, arm) if arm else {} for arm in (baseline, treatment))
@@ -37,7 +38,7 @@ def verdict(
     if missing or baseline is None or treatment is None or pair is None:
         nothing: dict[str, Any] = {"details": [], "others": [], "differences": [], "label_efficiency": []}
         said = {"baseline": baseline, "treatment": treatment, "seeds": 0, "level": "none", "sentence": missing}
-        return said | nothing | {"family": None, "penalty": penalty(results, encoders)}
+        return said | nothing | {"family": None, "given_encoders": None, "penalty": penalty(results, encoders)}
     compared, against_all = comparison(pair), family(results, baseline, encoders)
     area = Interval(**compared["aubc"]["difference"])
     used = len({seed % encoders for seed in pair.seeds}) if encoders else len(pair.seeds)
@@ -46,6 +47,7 @@ def verdict(
     compared["sign_flip"]["holm_p"] = holm_p
     compared["final"]["beside"] = beside_accuracy(results, baseline, treatment, pair, encoders)
     efficiency, shown = efficiency_at_counts(pair), power(area, unit)
+    conditional = family(results, baseline) if unit == "encoder" else None
     oracle = [arm for arm in (baseline, treatment) if arm in oracles_in(results)]
     peeking = f"No claim: {' and '.join(oracle)} uses labels that a real project does not have. " if oracle else ""
     sentence = claims.claim(area, baseline, treatment, pair.budgets, unit, compared["sign_flip"], against_all, shown)
@@ -66,6 +68,7 @@ def verdict(
             *claims.planned(shown),
             *claims.efficiency(baseline, treatment, pair.budgets, efficiency),
             *sentences.shared_encoders(len(pair.seeds), used),
+            *claims.given_encoders(conditional, used),
             *sentences.unlike(baseline, treatment, companions_in(results)),
             *_left_out(low, high, pair),
         ],
@@ -73,6 +76,7 @@ def verdict(
         **{name: compared[name] for name in ("aubc", "aubc_log", "final", "effect_size", "sign_flip")},
         "differences": by_labels(low, high, pair, encoders),
         "family": against_all,
+        "given_encoders": conditional,
         "penalty": penalty(results, encoders),
         "label_efficiency": efficiency,
         "power": shown,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ssal.executors.remote import Asker, asker
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """Ctrl-C is met between two of them."""
+SECONDS_TO_CONNECT = 10.0
 
 
 def run(
@@ -60,9 +62,12 @@ def run(
 def _connect(ray: Any, address: str) -> None:
     """Join the cluster at `address`, or start one of this machine's cores."""
     where = {"address": address} if address else {"num_cpus": cores(), "include_dashboard": False}
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        if host and port.isdecimal():  # Ray itself may wait for minutes for a cluster that is not there
+            socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
         ray.init(**where, logging_level=logging.WARNING, log_to_driver=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         place = address or "a cluster of this machine"
         raise BadInput(f"--executor ray: {place} cannot be used: {reason}; type --executor local") from error

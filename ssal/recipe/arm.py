@@ -41,6 +41,8 @@ class Arm:
     """One validated variant of the recipe, defaults filled in, as plain values that stages take."""
 
     name: str
+    seeds: tuple[int, ...]
+    """The recipe's, or the first of them."""
     data: dict[str, Any]
     """Keyword arguments of ssal.data.load.load."""
     backbone: dict[str, Any]
@@ -160,7 +162,8 @@ class Recipe:
     def resolved(self) -> dict[str, Any]:
         """Return everything with defaults filled in, as JSON."""
         compare = {"baseline": self.baseline, "treatment": self.treatment} if self.baseline else None
-        arms = {name: arm.resolved() for name, arm in self.arms.items()}
+        fewer = {name: {"first_seeds": len(arm.seeds)} for name, arm in self.arms.items() if arm.seeds != self.seeds}
+        arms = {name: {**fewer.get(name, {}), **arm.resolved()} for name, arm in self.arms.items()}
         return {"name": self.name, "seeds": list(self.seeds), "compare": compare, "arms": arms}
 
 

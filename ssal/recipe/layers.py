@@ -9,10 +9,12 @@ from dataclasses import replace
 from ssal.errors import nearest
 from ssal.recipe.filling import filled
 from ssal.recipe.grid import conditions
-from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, STRATEGIES
+from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, STRATEGIES, Draws
 from ssal.recipe.yaml_tree import Node, Problems, overlay
 
 ARM_KEYS = (*SECTIONS, "signals")
+OWN_KEYS = (*ARM_KEYS, *Draws.model_fields)
+"""What an arm may say."""
 ONLY_ARM = "main"
 """Name of the arm of a recipe without arms."""
 
@@ -64,10 +66,10 @@ def _arms(base: Node, arms: Node, top_keys: Iterable[str], problems: Problems) -
             problems.add(own.place, own.path, "expected what differs from the recipe, as in {learner: {…}}")
             continue
         for key, child in own.value.items():
-            if key not in ARM_KEYS:
+            if key not in OWN_KEYS:
                 what = "belongs to the whole recipe, not to one arm" if key in top_keys else "no such key in an arm"
-                problems.add(child.key_place, child.path, what + ("" if key in top_keys else nearest(key, ARM_KEYS)))
-        differs = {key: child for key, child in own.value.items() if key in ARM_KEYS and child.value is not None}
+                problems.add(child.key_place, child.path, what + ("" if key in top_keys else nearest(key, OWN_KEYS)))
+        differs = {key: child for key, child in own.value.items() if key in OWN_KEYS and child.value is not None}
         own = replace(own, value=differs)
         found[name] = overlay(restart(base, own), own)
     return found

@@ -14,7 +14,7 @@ from ssal.recipe.coherence import check_arm
 from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy
 from ssal.recipe.grid import KINDS
 from ssal.recipe.layers import ARM_KEYS, ONLY_ARM, layers, only, replaces, restart
-from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Head
+from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Draws, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
 log = logging.getLogger("ssal")
@@ -39,12 +39,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         log.warning(line)
     root = overlay(restart(root, typed), typed)
     head = fill(Head, only(root, Head.model_fields), "recipe", problems)
-    seeds = root.get("seeds")
-    if isinstance(head, Head) and seeds and len(set(head.seeds)) < len(head.seeds):
-        problems.add(seeds.place, seeds.path, f"expected different seeds, got {list(head.seeds)}")
     if isinstance(head, Head) and head.name in SHARED_FOLDERS:
         at = root.value["name"]
         problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
+    seeds = root.get("seeds")
+    if isinstance(head, Head) and seeds and len(set(head.seeds)) < len(head.seeds):
+        problems.add(seeds.place, seeds.path, f"expected different seeds, got {list(head.seeds)}")
     found, conditions = layers(root, TOP_KEYS, problems)
     alone = [*found] == [ONLY_ARM]
     if not alone:
@@ -53,7 +53,10 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             fill_section(section, _section(base, section), problems, partial=True)
         for key in STRATEGIES:
             fill_strategy(key, _section(base, "acquisition"), path.parent, problems)
-    arms = {name: _arm(name, layer, path.parent, problems, alone) for name, layer in found.items()}
+    arms = {
+        name: _arm(name, layer, _seeds(layer, head, problems), path.parent, problems, alone)
+        for name, layer in found.items()
+    }
     compare = _compare(root.get("compare"), [*next(iter(conditions.values()))], problems)
     problems.tell()
     assert isinstance(head, Head)
@@ -94,7 +97,13 @@ def _left_behind(root: Node, typed: Node) -> list[str]:
     return lines
 
 
-def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) -> Arm | None:
+def _seeds(layer: Node, head: object, problems: Problems) -> tuple[int, ...]:
+    """Return the seeds that an arm runs with: all of the recipe's, or the first ones."""
+    draws = fill(Draws, only(layer, Draws.model_fields), "arm", problems)
+    return head.seeds[: draws.first_seeds] if isinstance(head, Head) and isinstance(draws, Draws) else ()
+
+
+def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems: Problems, alone: bool) -> Arm | None:
     """Return the arm that `layer` describes, or None after noting what is wrong with it."""
     models = {section: fill_section(section, _section(layer, section), problems) for section in SECTIONS}
     strategies = {key: fill_strategy(key, _section(layer, "acquisition"), folder, problems) for key in STRATEGIES}
@@ -116,6 +125,7 @@ def _arm(name: str, layer: Node, folder: Path, problems: Problems, alone: bool) 
     fixed = Data.model_fields
     return Arm(
         name=name,
+        seeds=seeds,
         data={
             **{key: value for key, value in values["data"].items() if key in fixed},
             "options": {key: value for key, value in values["data"].items() if key not in fixed},

@@ -15,6 +15,7 @@ from ssal.recipe.skeleton import (
     STRATEGIES,
     Acquisition,
     Compare,
+    Draws,
     Head,
     section_model,
 )
@@ -27,7 +28,8 @@ def schema() -> dict[str, Any]:
         {name: _of(method.model, method.summary) for name, method in registry.methods("signal").items()}
     )
     parts = {name: _partial(part) for name, part in sections.items()}
-    arm = {"anyOf": [_closed(parts), {"type": "null"}]}
+    head = _of(Head, "")["properties"]
+    arm = {"anyOf": [_closed({**parts, **_of(Draws, "")["properties"]}), {"type": "null"}]}
     arms = {"type": "object", "propertyNames": {"pattern": FOLDER_NAME}, "additionalProperties": arm}
     whole = {name: {"anyOf": [part, {"type": "null"}]} for name, part in parts.items()}
     compare = {"anyOf": [_of(Compare, Compare.__doc__ or ""), {"type": "null"}]}
@@ -35,7 +37,6 @@ def schema() -> dict[str, Any]:
         kind: {"description": help, "anyOf": [_closed(dict.fromkeys(parts, {"type": "object"})), {"type": "null"}]}
         for kind, help in KINDS.items()
     }
-    head = _of(Head, "")["properties"]
     root = _closed({**head, **whole, "compare": compare, "arms": {"anyOf": [arms, {"type": "null"}]}, **varied})
     shared: dict[str, Any] = {}
     _lift(root, shared)

@@ -34,6 +34,13 @@ class Head(Section):
     """One run per arm and seed."""
 
 
+class Draws(Section):
+    """How often an arm runs."""
+
+    first_seeds: Positive | None = None
+    """For an arm that costs more than the others: it runs with so many of the recipe's seeds, the first ones."""
+
+
 class Compare(Section):
     """The two arms whose paired difference is the claim."""
 

@@ -173,3 +173,18 @@ def test_words_for_points_and_intervals():
     assert points(0.0123) == "+1.2 points" and points(-0.01) == "−1.0 point" and points(-0.0001) == "0.0 points"
     assert interval(paired_interval([0.01, 0.03])) == "95 % interval −10.7 to +14.7"
     assert interval(paired_interval([0.0, -0.0])) == "95 % interval 0.0 to 0.0"
+
+
+def test_what_holds_for_the_encoders_at_hand_is_said_as_such():
+    """Twelve draws over three encoders: three units for any encoder, twelve for these three."""
+    arms = {"random": (0.5, 0.9), "margin": (0.5, 0.9), "worse": (0.4, 0.8)}
+    rows = synthetic_results(12, arms=arms, noise=0.012)
+    rows = [{**row, "accuracy": row["accuracy"] + 0.02 * (row["arm"] == "margin")} for row in rows]
+    said = verdict(rows, "random", "margin", encoders=3)
+    assert {one["arm"]: one["n"] for one in said["family"]["arms"]} == {"margin": 3, "worse": 3}
+    assert {one["arm"]: one["n"] for one in said["given_encoders"]["arms"]} == {"margin": 12, "worse": 12}
+    (line,) = [line for line in said["details"] if line.startswith("For these 3 encoders alone")]
+    assert re.search(r"significantly above: margin \+\d\.\d \[.*significantly below: worse −1\d\.\d \[", line)
+    assert verdict(rows, "random", "margin")["given_encoders"] is None, "an encoder per seed: every seed counts"
+    nine = verdict([row for row in rows if row["seed"] < 9], "random", "margin", encoders=3)
+    assert not any(line.startswith("For these 3") for line in nine["details"]), "too few draws for such words"
