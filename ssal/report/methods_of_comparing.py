@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssal.evaluation import efficiency, metrics, ranking, sentences, significance, statistics
+from ssal.evaluation import claims, efficiency, metrics, ranking, sentences, significance, statistics
 from ssal.evaluation.comparisons import BESIDE
 from ssal.evaluation.references import REFERENCES
 from ssal.evaluation.results import Row, arms_in, oracles_in, references_in
@@ -91,27 +91,42 @@ def _outcome(said: Mapping[str, Any], citing: Citing) -> list[str]:
 
 def _tests(said: Mapping[str, Any], citing: Citing) -> list[str]:
     """Say which tests there were, what they were corrected over and how large effects are; none with few seeds."""
-    if said["level"] == "exploratory":
-        return []
-    sources, family = citations(significance.sign_flip_test.__doc__), said["family"]
-    if said["sign_flip"]["method"] == "exact":
+    lines = []
+    if said["level"] != "exploratory":
+        many = said["family"]["comparisons"] > 1 and said["sign_flip"]["holm_p"] is not None
+        lines.append(f"p values are those of {_sign_flips(said['sign_flip'], said['family'], many, citing)}.")
+        if said["level"] == "significant":
+            lines.append(f"A difference was called significant where {_significant(many)}.")
+        if said["effect_size"]["hedges_g"] is not None:
+            sizes = citing.function(significance.effect_size)
+            lines.append(f"Effect sizes are Cohen's d of paired differences and Hedges' g{sizes}.")
+    family = said.get("given_encoders")
+    if family and claims.given_encoders(family, said["independent"]):
+        test = next(one["sign_flip"] for one in family["arms"] if one["holm_p"] is not None)
+        lines.append(
+            "For these encoders alone, where only the draws are chance, every seed has its own difference: p values "
+            f"are those of {_sign_flips(test, family, True, citing)}. It was called significant where "
+            f"{_significant(True)}."
+        )
+    return lines
+
+
+def _sign_flips(found: Mapping[str, Any], family: Mapping[str, Any], corrected: bool, citing: Citing) -> str:
+    """Return what a sign-flip test is called, and what it was corrected over."""
+    sources = citations(significance.sign_flip_test.__doc__)
+    if found["method"] == "exact":
         test = f"two-sided exact sign-flip tests{citing.cite(sources[:1])}"
     else:
         test = f"two-sided sign-flip tests with {significance.PATTERNS:,} drawn patterns{citing.cite(sources)}"
-    many = family["comparisons"] > 1 and said["sign_flip"]["holm_p"] is not None
-    if many:
-        test += f", corrected over {family['comparisons']} comparisons with “{family['baseline']}”"
-        test += citing.function(significance.holm)
-    lines = [f"p values are those of {test}."]
-    if said["level"] == "significant":
-        lines.append(
-            "A difference was called significant where its t interval leaves out zero and its "
-            f"{'corrected ' * many}p value is at most {significance.ALPHA:g}."
-        )
-    if said["effect_size"]["hedges_g"] is not None:
-        sizes = citing.function(significance.effect_size)
-        lines.append(f"Effect sizes are Cohen's d of paired differences and Hedges' g{sizes}.")
-    return lines
+    if not corrected:
+        return test
+    over = f"{family['comparisons']} comparison{'s' * (family['comparisons'] > 1)} with “{family['baseline']}”"
+    return f"{test}, corrected over {over}{citing.function(significance.holm)}"
+
+
+def _significant(corrected: bool) -> str:
+    p = f"{'corrected ' * corrected}p value"
+    return f"its t interval leaves out zero and its {p} is at most {significance.ALPHA:g}"
 
 
 def _beside(said: Mapping[str, Any], citing: Citing) -> list[str]:

@@ -159,6 +159,20 @@ def test_pretexts_shared_encoders_and_heads(tmp_path: Path) -> None:
     assert "; loss_prediction (Yoo & Kweon, 2019) in “ranked”. Answers" in first
 
 
+def test_what_holds_for_the_encoders_at_hand_names_its_own_tests(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("method: none", "method: simclr, encoders: 2")
+    told = text_of(recipe_of(tmp_path, text), rows_of(12)).paragraphs[1]
+    assert (
+        "With 2 encoders the comparison is exploratory: differences are described, and nothing is claimed. Intervals"
+    ) in told
+    assert (
+        "For these encoders alone, where only the draws are chance, every seed has its own difference: p values are "
+        "those of two-sided exact sign-flip tests (Fisher, 1935), corrected over 1 comparison with “random” (Holm, "
+        "1979). It was called significant where its t interval leaves out zero and its corrected p value is at most "
+        "0.05. "
+    ) in told
+
+
 def test_arms_that_do_not_share_the_start_are_not_said_to(tmp_path: Path) -> None:
     told = text_of(
         recipe_of(
