@@ -123,6 +123,22 @@ def given_encoders(family: Mapping[str, Any] | None, encoders: int) -> list[str]
     ]
 
 
+def elsewhere(reference: str, family: Mapping[str, Any]) -> list[str]:
+    """Say what a classifier that picked no labels gains from those that arms bought, beside the baseline's.
+
+    `family` holds the differences of its own areas, one per seed; with few seeds nothing is said.
+    """
+    areas = {one["arm"]: Interval(**one["aubc"]["difference"]) for one in family["arms"] if not one["oracle"]}
+    if not areas or level_of(min(area.n for area in areas.values())) == "exploratory":
+        return []
+    gains = [f"{arm} {_short(areas[arm])}" for arm in sorted(areas, key=lambda arm: -areas[arm].mean)]
+    return [
+        f"{reference} on raw inputs, on the labels that each arm bought beside those of {family['baseline']} (points "
+        f"averaged over the label counts, 95 % interval over {max(area.n for area in areas.values())} seeds): "
+        f"{', '.join(gains)}."
+    ]
+
+
 def efficiency(baseline: str, treatment: str, budgets: Sequence[int], found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say how many labels the treatment needs for the baseline's best mean score, the last of `found`."""
     if not found:

@@ -126,19 +126,21 @@ def by_labels(low: Scores, high: Scores, pair: Pair, encoders: int | None) -> li
     return found
 
 
-def family(results: Sequence[Row], baseline: str, encoders: int | None = None) -> dict[str, Any]:
+def family(
+    results: Sequence[Row], baseline: str, encoders: int | None = None, metric: str = "accuracy"
+) -> dict[str, Any]:
     """Return every arm against `baseline`: its numbers, and its sign-flip p corrected over all of them (Holm, 1979).
 
     Oracle arms have their numbers and no corrected p: they are no part of the family. Arms that share no seed and label
     count with the baseline are named under `not_comparable`.
     """
-    oracles, low = oracles_in(results), scores(results, baseline)
+    oracles, low = oracles_in(results), scores(results, baseline, metric)
     arms: list[dict[str, Any]] = []
     not_comparable = []
     for arm in arms_in(results):
         if arm == baseline:
             continue
-        pair = pair_of(low, scores(results, arm), encoders)
+        pair = pair_of(low, scores(results, arm, metric), encoders)
         if pair is None:
             not_comparable.append(arm)
         else:

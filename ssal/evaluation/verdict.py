@@ -30,7 +30,8 @@ def verdict(
     significant where the interval leaves out zero and the sign-flip test, corrected over all arms against the baseline,
     agrees. `encoders` says that the seeds share so many pretrained encoders (seed s has encoder s % encoders): the
     seeds of one encoder are then averaged first, and one shared encoder is named as a limit. Only `given_encoders` has
-    a difference per seed: what holds for these encoders, of which it says nothing beyond them.
+    a difference per seed: what holds for these encoders, of which it says nothing beyond them. So has `references`:
+    what another classifier gains from the labels that each arm bought.
     """
     missing = _missing(results, baseline, treatment)
     low, high = (scores(results, arm) if arm else {} for arm in (baseline, treatment))
@@ -38,7 +39,11 @@ def verdict(
     if missing or baseline is None or treatment is None or pair is None:
         nothing: dict[str, Any] = {"details": [], "others": [], "differences": [], "label_efficiency": []}
         said = {"baseline": baseline, "treatment": treatment, "seeds": 0, "level": "none", "sentence": missing}
-        return said | nothing | {"family": None, "given_encoders": None, "penalty": penalty(results, encoders)}
+        return (
+            said
+            | nothing
+            | {"family": None, "given_encoders": None, "references": {}, "penalty": penalty(results, encoders)}
+        )
     compared, against_all = comparison(pair), family(results, baseline, encoders)
     area = Interval(**compared["aubc"]["difference"])
     used = len({seed % encoders for seed in pair.seeds}) if encoders else len(pair.seeds)
@@ -48,6 +53,7 @@ def verdict(
     compared["final"]["beside"] = beside_accuracy(results, baseline, treatment, pair, encoders)
     efficiency, shown = efficiency_at_counts(pair), power(area, unit)
     conditional = family(results, baseline) if unit == "encoder" else None
+    elsewhere = {one: family(results, baseline, metric=f"{one}_accuracy") for one in references_in(results)}
     oracle = [arm for arm in (baseline, treatment) if arm in oracles_in(results)]
     peeking = f"No claim: {' and '.join(oracle)} uses labels that a real project does not have. " if oracle else ""
     sentence = claims.claim(area, baseline, treatment, pair.budgets, unit, compared["sign_flip"], against_all, shown)
@@ -69,6 +75,7 @@ def verdict(
             *claims.efficiency(baseline, treatment, pair.budgets, efficiency),
             *sentences.shared_encoders(len(pair.seeds), used),
             *claims.given_encoders(conditional, used),
+            *(line for one, found in elsewhere.items() for line in claims.elsewhere(one, found)),
             *sentences.unlike(baseline, treatment, companions_in(results)),
             *_left_out(low, high, pair),
         ],
@@ -77,6 +84,7 @@ def verdict(
         "differences": by_labels(low, high, pair, encoders),
         "family": against_all,
         "given_encoders": conditional,
+        "references": elsewhere,
         "penalty": penalty(results, encoders),
         "label_efficiency": efficiency,
         "power": shown,

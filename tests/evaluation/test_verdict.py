@@ -188,3 +188,21 @@ def test_what_holds_for_the_encoders_at_hand_is_said_as_such():
     assert verdict(rows, "random", "margin")["given_encoders"] is None, "an encoder per seed: every seed counts"
     nine = verdict([row for row in rows if row["seed"] < 9], "random", "margin", encoders=3)
     assert not any(line.startswith("For these 3") for line in nine["details"]), "too few draws for such words"
+
+
+def test_what_another_classifier_gains_from_the_bought_labels_is_said():
+    """The reference has 2 points more on one arm's labels and 1 less on the other's, whatever the arms do."""
+    arms = {"random": (0.5, 0.9), "margin": (0.6, 0.9), "worse": (0.4, 0.8)}
+    gains = {"random": 0.0, "margin": 0.02, "worse": -0.01}
+    rows = [{**row, "svm_accuracy": 0.4 + gains[row["arm"]]} for row in synthetic_results(6, arms=arms)]
+    said = verdict(rows, "random", "margin")
+    assert {one["arm"]: round(one["aubc"]["difference"]["mean"], 6) for one in said["references"]["svm"]["arms"]} == {
+        "margin": 0.02,
+        "worse": -0.01,
+    }
+    line = "over 6 seeds): margin +2.0 [+2.0, +2.0], worse −1.0 [−1.0, −1.0]."
+    assert any(
+        one.startswith("svm on raw inputs, on the labels that") and one.endswith(line) for one in said["details"]
+    )
+    few = verdict([row for row in rows if row["seed"] < 4], "random", "margin")
+    assert not any("on the labels that each arm bought" in one for one in few["details"])
