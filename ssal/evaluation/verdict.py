@@ -39,11 +39,8 @@ def verdict(
     if missing or baseline is None or treatment is None or pair is None:
         nothing: dict[str, Any] = {"details": [], "others": [], "differences": [], "label_efficiency": []}
         said = {"baseline": baseline, "treatment": treatment, "seeds": 0, "level": "none", "sentence": missing}
-        return (
-            said
-            | nothing
-            | {"family": None, "given_encoders": None, "references": {}, "penalty": penalty(results, encoders)}
-        )
+        nothing |= {"family": None, "given_encoders": None, "references": {}, "penalty": penalty(results, encoders)}
+        return said | nothing
     compared, against_all = comparison(pair), family(results, baseline, encoders)
     area = Interval(**compared["aubc"]["difference"])
     used = len({seed % encoders for seed in pair.seeds}) if encoders else len(pair.seeds)
