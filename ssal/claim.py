@@ -80,6 +80,15 @@ def unchanged(record: dict[str, Any], arm: Arm, images: Images, folder: Path) ->
     return True
 
 
+def stands(arm: Arm, images: Images, folder: Path) -> bool:
+    """Say whether what stands in `folder` was begun by this very arm, with these images and this code."""
+    if not (folder / "run.json").exists():
+        return False
+    before, now = read_json(folder / "run.json"), _made_by(arm, images)
+    changed = _changes(before, now, arm, folder) + _code(before, now, arm)
+    return not changed and _committed(folder) <= arm.budget
+
+
 def measured_rounds(arm: Arm, images: Images, folder: Path) -> int:
     """Return how many rounds in `folder` this arm would take as they are."""
     if not (folder / "run.json").exists() or not unchanged(read_json(folder / "run.json"), arm, images, folder):

@@ -13,7 +13,7 @@ import typer
 
 from ssal.commands import encoders, listing, looking, running
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
-from ssal.errors import BadInput, Diverged, Waiting
+from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
 app = typer.Typer(
     help="Train image classifiers from very few labels: self-supervised, semi-supervised and active learning.",
@@ -49,12 +49,16 @@ def common(
     os.environ["SSAL_LOG_LEVEL"] = str(level)
 
 
+def _terminated(*_: object) -> None:
+    raise Terminated(TERMINATED)
+
+
 def main() -> None:
     """Run the command line; 0 done, 1 something failed, 2 bad input, 3 waiting for people, 130 or 143 stopped."""
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows no × is no reason to stop
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Lightning takes a SIGTERM for a good end where nobody else listens; so workers are ended and the code is told.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except (BadInput, Waiting, Diverged) as error:

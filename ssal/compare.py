@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ssal.artefacts import write_json
 from ssal.cells import Cell, cells_of, images_of, run_cell
-from ssal.claim import finished, unchanged
-from ssal.errors import BadInput, Waiting, told
+from ssal.claim import finished, stands, unchanged
+from ssal.errors import BadInput, Terminated, Waiting, told
 from ssal.evaluation.results import write_results
 from ssal.executors import local, named
 from ssal.project import FAILED, results
@@ -39,6 +39,8 @@ class Ended:
     """Cell -> why it did not finish."""
     waiting: list[str] = field(default_factory=list)
     """Where people are still to answer."""
+    refused: list[str] = field(default_factory=list)
+    """What cells that are among the failed ones had to refuse on their way."""
 
 
 def run_all(
@@ -53,7 +55,8 @@ def run_all(
     """Run every cell that is not finished, `jobs` side by side (0: see `default_jobs`), and write results.csv.
 
     `executor` is a word that executors.named knows. Where cells use a GPU, each has one, or shares it with others.
-    Raises BadInput, after the other cells have run, where a cell refuses its recipe; results.csv then stays as it was.
+    A cell that fails on its way is told in its folder, and the others' results are written. Raises BadInput, after the
+    other cells have run, where a cell refuses to begin: results.csv then stays as it was.
     """
     cells = cells_of(recipe, checkpoints)
     todo = [cell for cell in cells if not _finished(cell, checkpoints)]
@@ -62,6 +65,7 @@ def run_all(
     failed: dict[str, str] = {}
     waiting: list[str] = []
     refused: list[str] = []
+    begun: list[bool] = []
     keywords = [
         {
             "path": str(recipe.path),
@@ -77,32 +81,43 @@ def run_all(
     gpus = _gpus(recipe)
     run = named.executor(executor, checkpoints / recipe.name, gpus, cells_per_gpu)
     jobs = min(jobs or default_jobs(gpus, cells_per_gpu), len(todo)) or 1
-    here = executor == LOCAL and jobs == 1
+    here = not todo or executor == LOCAL and jobs == 1
     ended = _here(keywords) if here else run("ssal.cells:run_cell", keywords, names, jobs)
     with closing(ended):
         for done, (index, state, value) in enumerate(tracked(ended, len(todo)), start=1):
             name = names[index]
             log.info("%s: %s (%d of %d cells)", name, ENDS.get(state, "failed"), done, len(todo))
+            if state == "Waiting":
+                waiting.append(value)
+                continue
             if state == "BadInput":
                 refused.append(value)
-            elif state == "Waiting":
-                waiting.append(value)
-            elif state != "done":
+                begun.append(_begun(todo[index], checkpoints))
+            if state != "done" and (state != "BadInput" or begun[-1]):
                 failed[name] = f"{state}: {value}"
                 write_json(todo[index].folder / FAILED, {"state": state, "reason": value})
                 log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", failed[name])
-    if refused:
+    refused = list(dict.fromkeys(refused))
+    if not all(begun):
         for text in waiting:
             log.warning("%s", text)
-        raise BadInput("\n".join(dict.fromkeys(refused)))
+        raise BadInput("\n".join(refused))
     rows = so_far(recipe, checkpoints).rows
     write_results(checkpoints / recipe.name / "results.csv", rows)
-    return Ended(rows, failed, waiting)
+    return Ended(rows, failed, waiting, refused)
 
 
 def so_far(recipe: Recipe, checkpoints: Path) -> Ended:
     """Return the rows of every round that stands, without running anything."""
     return Ended([row for cell in cells_of(recipe, checkpoints) for row in results(cell.arm, cell.seed, cell.folder)])
+
+
+def _begun(cell: Cell, checkpoints: Path) -> bool:
+    """Say whether a cell that ended stands as this recipe began it: then its rounds count."""
+    try:
+        return stands(cell.arm, images_of(cell.arm, checkpoints), cell.folder)
+    except BadInput:
+        return False
 
 
 def _finished(cell: Cell, checkpoints: Path) -> bool:
@@ -142,7 +157,9 @@ def _here(keywords: list[dict[str, Any]]) -> Generator[tuple[int, str, Any]]:
         log.info("%s seed %d", cell["arm"], cell["seed"])
         try:
             yield index, "done", run_cell(**cell)
-        except Exception as error:
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:
             if not isinstance(error, BadInput | Waiting):
                 log.debug("cell failed", exc_info=True)
             yield index, type(error).__name__, told(error)

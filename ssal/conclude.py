@@ -62,9 +62,8 @@ def _comparison(recipe: Recipe, condition: str, ended: Ended, found: Asked) -> C
     """Return what the arms came to under one condition, what they bought, and how sure they are."""
     arms = recipe.conditions[condition]
     rows = renamed(ended.rows, arms)
-    compared = (recipe.baseline, recipe.treatment)
-    encoders = {recipe.arms[arms[name]].encoders for name in compared if name}
-    said = verdict(rows, *compared, min(filter(None, encoders), default=None))
+    encoders = {recipe.arms[whole].encoders for whole in arms.values()}
+    said = verdict(rows, recipe.baseline, recipe.treatment, min(filter(None, encoders), default=None))
     bought = {name: found.bought[arm] for name, arm in arms.items() if arm in found.bought}
     shared = overlaps(bought, {name: found.askable[arms[name]] for name in bought})
     sure = {name: found.sureness[arm] for name, arm in arms.items() if arm in found.sureness}

@@ -1,4 +1,4 @@
-"""The three ways a run ends early, each with its own exit code in cli.py."""
+"""The ways a run ends early, each with its own exit code in cli.py."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class Waiting(Exception):
 
 class Diverged(Exception):
     """Training met a loss that is not finite; the last good checkpoint is kept. Exit code 1."""
+
+
+class Terminated(SystemExit):
+    """Somebody ended this process: unlike other SystemExits, which code of one's own may raise, it ends all cells."""
 
 
 def told(error: BaseException) -> str:

@@ -427,3 +427,20 @@ def test_a_damaged_ledger_is_told_as_what_it_is(ssal: CommandLine) -> None:
 
 def test_checkpoints_where_no_folder_can_be(ssal: CommandLine) -> None:
     refused(run(ssal, "--checkpoints", "/proc/nothing"), "/proc/nothing", "it cannot be written", "--checkpoints")
+
+
+def test_a_run_that_began_before_an_option_was_there_goes_on(ssal: CommandLine) -> None:
+    """Options that are new do, by default, what was done before there were any."""
+    assert run(ssal).code == 0
+    record = json.loads((CELL / "run.json").read_text())
+    for section, key in (
+        ("learner", "augmentation"),
+        ("learner", "optimiser"),
+        ("learner", "adam_learning_rate"),
+        ("data", "redundancy"),
+        ("data", "pool_seed"),
+    ):
+        del record["recipe"][section][key]
+    (CELL / "run.json").write_text(json.dumps(record))
+    assert run(ssal, "acquisition.budget=18").code == 0
+    assert len(labels()) == 18

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
-from ssal.errors import Waiting
+from ssal.errors import BadInput, Waiting
 
 if TYPE_CHECKING:
     from ssal.compare import Ended
@@ -91,6 +91,8 @@ def _table(ended: Ended, path: Path) -> None:
 
 def _leave(ended: Ended) -> None:
     """End with the code that says how far it went."""
+    if ended.refused:
+        raise BadInput("\n".join(ended.refused))
     if ended.failed:
         for text in ended.waiting:
             typer.echo(text, err=True)

@@ -55,11 +55,12 @@ def claim(
 
 
 def significant(area: Interval, holm_p: float | None) -> bool:
-    """Say whether the word may be used: SIGNIFICANT_FROM units, no zero in the interval, a corrected test that agrees.
+    """Say whether the word may be used: SIGNIFICANT_FROM units, no zero in the interval, a corrected test that agrees,
+    and a difference that is not zero to one decimal.
 
     `holm_p` is None for an arm outside of the family, which never is.
     """
-    enough = level_of(area.n) == "significant" and area.excludes_zero
+    enough = level_of(area.n) == "significant" and area.excludes_zero and points(area.mean) != points(0.0)
     return enough and holm_p is not None and holm_p <= ALPHA
 
 

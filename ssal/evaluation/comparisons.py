@@ -132,16 +132,17 @@ def family(
     """Return every arm against `baseline`: its numbers, and its sign-flip p corrected over all of them (Holm, 1979).
 
     Oracle arms have their numbers and no corrected p: they are no part of the family. Arms that share no seed and label
-    count with the baseline are named under `not_comparable`.
+    count with the baseline, or end before its last one, are named under `not_comparable`.
     """
     oracles, low = oracles_in(results), scores(results, baseline, metric)
+    whole = pair_of(low, low)
     arms: list[dict[str, Any]] = []
     not_comparable = []
     for arm in arms_in(results):
         if arm == baseline:
             continue
         pair = pair_of(low, scores(results, arm, metric), encoders)
-        if pair is None:
+        if pair is None or whole is None or pair.budgets[-1] < whole.budgets[-1]:
             not_comparable.append(arm)
         else:
             arms.append({"arm": arm, "oracle": arm in oracles, **comparison(pair)})

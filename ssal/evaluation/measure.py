@@ -72,4 +72,4 @@ def measure(
             predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())
             facts[f"{name}_accuracy"] = float((predicted == truth).float().mean())
     write_json(folder / "metrics.json", facts)
-    tracking.log(["labels"], facts, len(rows))
+    tracking.log(["labels"], facts, len(answered))

@@ -126,7 +126,8 @@ def _others(results: Sequence[Row], compared: tuple[str, str], encoders: int | N
     said = []
     for arm, other, low in against:
         high = scores(results, arm)
-        if pair := pair_of(low, high, encoders):
+        pair, whole = pair_of(low, high, encoders), pair_of(high, high)
+        if pair and whole and pair.budgets[-1] == whole.budgets[-1]:
             found = paired_interval(pair.after[:, -1] - pair.before[:, -1])
             without = {seed for seed, _ in {*low, *high}} - set(pair.seeds)
             unit = "seed" if found.n == len(pair.seeds) else "encoder"

@@ -13,9 +13,6 @@ from ssal.learner.base import Learner
 from ssal.loop import decayed_groups
 from ssal.registry import learner
 
-RATES = {"sgd": 0.03, "adam": 0.001}
-"""Optimiser -> its learning rate where none is given."""
-
 
 @learner("supervised")
 class Supervised(Learner):
@@ -35,16 +32,16 @@ class Supervised(Learner):
         steps: Annotated[int, Field(gt=0)] = 1000,
         augmentation: Literal["none", "weak", "strong"] = "weak",
         optimiser: Literal["sgd", "adam"] = "sgd",
-        learning_rate: Annotated[float, Field(gt=0)] | None = None,
+        learning_rate: Annotated[float, Field(gt=0)] = 0.03,
+        adam_learning_rate: Annotated[float, Field(gt=0)] = 0.001,
         **shared: Any,
     ) -> None:
-        """Take the recipe's options; `learning_rate` is 0.03 if not given, and 0.001 with Adam.
+        """Take the recipe's options; `adam_learning_rate` takes the place of `learning_rate` where Adam optimises.
 
         `augmentation` is FixMatch's `weak` or `strong` view, or `none`: the image as it is scored.
         """
-        super().__init__(
-            encoder, views, classes, steps=steps, learning_rate=learning_rate or RATES[optimiser], **shared
-        )
+        rate = adam_learning_rate if optimiser == "adam" else learning_rate
+        super().__init__(encoder, views, classes, steps=steps, learning_rate=rate, **shared)
         self.augmentation, self.optimiser = augmentation, optimiser
 
     def loss(self, batch: dict[str, Any], *names: int | str) -> Tensor:

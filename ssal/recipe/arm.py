@@ -32,7 +32,14 @@ Nothing that stands depends on most of them; the content at a path, classes, bud
 what they mean, in ssal/claim.py.
 """
 
-ABSENT = {"data.redundancy": 0, "data.pool_seed": 0, "labelling.noise": 0.0}
+ABSENT = {
+    "data.redundancy": 0,
+    "data.pool_seed": 0,
+    "labelling.noise": 0.0,
+    "learner.augmentation": "weak",
+    "learner.optimiser": "sgd",
+    "learner.adam_learning_rate": 0.001,
+}
 """Keys that the records of older runs lack -> the value that does what was done before there was such a key."""
 
 

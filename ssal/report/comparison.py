@@ -15,6 +15,9 @@ from ssal.report.calibration import Sureness, calibration
 from ssal.report.costs import cost_curves
 from ssal.report.curves import beyond, crowded, difference_curve, from_baseline, learning_curves
 
+MOST_OTHERS = 6
+"""Sentences against arms that are not compared which the terminal shows."""
+
 
 class Comparison(NamedTuple):
     """The arms under one condition, by their names in it."""
@@ -34,7 +37,10 @@ class Comparison(NamedTuple):
     def words(self) -> list[str]:
         """Return the verdict in sentences, after the name of the condition."""
         said = self.verdict
-        return [*filter(None, [self.condition]), said["sentence"], *said["details"], *said["others"]]
+        others = said["others"]
+        if len(others) > MOST_OTHERS:
+            others = [f"{len(others)} more sentences, against every other arm, are in the report and in verdict.json."]
+        return [*filter(None, [self.condition]), said["sentence"], *said["details"], *others]
 
 
 def shown(comparison: Comparison, colours: Mapping[str, int], seconds: str) -> dict[str, Any]:

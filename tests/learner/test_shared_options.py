@@ -192,7 +192,7 @@ def test_adam_takes_a_rate_of_its_own_and_the_same_schedule(tmp_path: Path) -> N
         assert type(made["optimizer"]) is kind and made["optimizer"].param_groups[0]["lr"] == rate
         schedule = made["lr_scheduler"]["scheduler"]
         assert schedule.lr_lambdas[0](10) == pytest.approx(math.cos(7 * math.pi * 10 / (16 * 20)))
-    assert supervised(steps=20, optimiser="adam", learning_rate=0.01).learning_rate == 0.01
+    assert supervised(steps=20, optimiser="adam", adam_learning_rate=0.01).learning_rate == 0.01
     images, labels = tiny_images()
     before, after = (fit(supervised(steps=6, optimiser="adam"), images, labels, tmp_path)[at] for at in (0, -1))
     assert any(not torch.equal(before[name], after[name]) for name in before)
