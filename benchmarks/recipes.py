@@ -72,11 +72,7 @@ def main(
         "",
         "Test accuracy in percent, mean ± sd over seeds, by labels used:",
         "",
-        *(
-            line
-            for condition, arms in loaded.conditions.items()
-            for line in _table(condition, list(arms.values()), rows)
-        ),
+        *(line for condition in loaded.conditions for line in _table(condition, loaded, rows)),
         *done.stdout.partition("rows: ")[2].partition("\n")[2].partition("report:")[0].strip().splitlines(),
         "",
     ]
