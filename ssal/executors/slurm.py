@@ -106,8 +106,8 @@ def _whole() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
+        for stop in came[:1]:
+            signal.raise_signal(stop)
 
 
 def _submit(executor: Any, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
