@@ -153,6 +153,7 @@ def tracked(ended: Iterable[Any], total: int) -> Iterator[Any]:
 
 def _here(keywords: list[dict[str, Any]]) -> Generator[tuple[int, str, Any]]:
     """Run cells one after another in this process; a failed one does not stop the others."""
+    torch.set_num_threads(local.threads_per_cell(1))
     for index, cell in enumerate(keywords):
         log.info("%s seed %d", cell["arm"], cell["seed"])
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from ssal.artefacts import fingerprint, locked, make_folder, read_json, write_json
+from ssal.artefacts import locked, make_folder, read_json, write_json
+from ssal.errors import Waiting
 
 LINES = "log.jsonl"
 
@@ -37,13 +39,18 @@ class Lines:
             file.write(json.dumps({"at": datetime.now(UTC).isoformat(), "step": step, **metrics}) + "\n")
 
 
-def _tensorboard(experiment: Path, run: str, folder: Path) -> Sink:
+End = Callable[[str], None]
+"""Told how a run ended: done, failed, waiting (for people) or stopped."""
+
+
+def _tensorboard(experiment: Path, run: str, folder: Path) -> tuple[Sink, End]:
     from pytorch_lightning.loggers import TensorBoardLogger
 
-    return TensorBoardLogger(experiment, name="tensorboard", version=run, default_hp_metric=False)
+    logger = TensorBoardLogger(experiment, name="tensorboard", version=run, default_hp_metric=False)
+    return logger, logger.finalize  # it knows no states and closes its file
 
 
-def _mlflow(experiment: Path, run: str, folder: Path) -> Sink:
+def _mlflow(experiment: Path, run: str, folder: Path) -> tuple[Sink, End]:
     from pytorch_lightning.loggers import MLFlowLogger
 
     place = f"sqlite:///{(experiment.parent / 'mlflow.sqlite').absolute()}"
@@ -55,18 +62,27 @@ def _mlflow(experiment: Path, run: str, folder: Path) -> Sink:
         run_id=known,
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", place),
     )
-    if not known:  # a resumed run goes on where it was
+    if known:  # a resumed run goes on where it was
+        logger.experiment.update_run(known, "RUNNING")
+    else:
         write_json(kept, {"run_id": logger.run_id})
-    return logger
+    states = {"done": "FINISHED", "failed": "FAILED", "waiting": "SCHEDULED", "stopped": "KILLED"}
+    return logger, lambda ended: logger.finalize(states[ended])
 
 
-def _wandb(experiment: Path, run: str, folder: Path) -> Sink:
+def _wandb(experiment: Path, run: str, folder: Path) -> tuple[Sink, End]:
     from pytorch_lightning.loggers import WandbLogger
 
-    return WandbLogger(project=experiment.name, name=run, id=fingerprint(str(folder)), save_dir=experiment)
+    kept = folder / "wandb.json"
+    if not kept.exists():  # drawn, since machines that share a project may have the same folders
+        write_json(kept, {"run_id": secrets.token_hex(8)})
+    logger = WandbLogger(project=experiment.name, name=run, id=read_json(kept)["run_id"], save_dir=experiment)
+    codes = {"done": 0, "failed": 1}  # 255 is W&B's own for a run that was interrupted
+    # Lightning leaves the run open, and the next logger of this process would go on in it.
+    return logger, lambda ended: logger.experiment.finish(exit_code=codes.get(ended, 255))
 
 
-TRACKERS: dict[str, tuple[str, Callable[[Path, str, Path], Sink]]] = {
+TRACKERS: dict[str, tuple[str, Callable[[Path, str, Path], tuple[Sink, End]]]] = {
     "tensorboard": ("tensorboard", _tensorboard),
     "mlflow": ("mlflow", _mlflow),
     "wandb": ("wandb", _wandb),
@@ -87,16 +103,30 @@ def tracking(trackers: Sequence[str], folder: Path) -> Iterator[None]:
     """Send what is logged in the block to log.jsonl in `folder`, <experiment>/<arm>/<seed>, and to the trackers."""
     experiment, run = folder.parent.parent, f"{folder.parent.name}-{folder.name}"
     sinks: list[Sink] = [Lines(make_folder(folder) / LINES)]
-    if trackers:
-        with locked(experiment / ".trackers"):  # of many cells at once, one makes the database
-            sinks += [TRACKERS[name][1](experiment, run, folder) for name in trackers]
-    token = _sinks.set(tuple(sinks))
+    ends: list[End] = []
+    ended = "stopped"  # by Ctrl-C, a signal or an exit, which are no errors
     try:
-        yield
+        if trackers:
+            with locked(experiment / ".trackers"):  # of many cells at once, one makes the database
+                for name in trackers:
+                    sink, end = TRACKERS[name][1](experiment, run, folder)
+                    sinks.append(sink)
+                    ends.append(end)
+        token = _sinks.set(tuple(sinks))
+        try:
+            yield
+        finally:
+            _sinks.reset(token)
+        ended = "done"
+    except Waiting:
+        ended = "waiting"
+        raise
+    except Exception:
+        ended = "failed"
+        raise
     finally:
-        _sinks.reset(token)
-        for sink in sinks[1:]:
-            sink.finalize("success")  # type: ignore[attr-defined]
+        for end in ends:
+            end(ended)
 
 
 def log(where: Sequence[int | str], metrics: Mapping[str, Any], step: int) -> None:

@@ -26,6 +26,15 @@ arms:
   margin: {acquisition: {strategy: margin}}
 """
 
+RULE = """
+from ssal.registry import scores
+
+
+@scores
+def rule(probabilities):
+    return -probabilities.max(dim=1).values
+"""
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -138,7 +147,7 @@ def test_lists_and_mappings_may_be_varied_and_are_numbered(file: Path) -> None:
         {"margin": 1, "entropy": 1},
         {"margin": 1, "entropy": 3},
     ]
-    assert list(recipe.arms) == ["weights_0", "weights_1"]
+    assert list(recipe.arms) == ["weights_value_0", "weights_value_1"]
 
 
 @pytest.mark.parametrize(
@@ -207,3 +216,41 @@ def test_names_stay_names_of_folders(file: Path) -> None:
     long = ARMS.replace("  margin:", f"  {'m' * 95}:").replace("treatment: margin", f"treatment: {'m' * 95}")
     found = problems(file, BASE + long + "grid: {learner: {steps: [30, 60]}}\n")
     assert len(found) == 2 and all("too long for a folder" in line for line in found)
+
+
+def test_what_goes_by_its_place_is_not_called_like_a_number(file: Path) -> None:
+    file.write_text(BASE + 'grid: {data: {imbalance: [1, {"0": 0.5}]}}\n')
+    assert list(load(file).arms) == ["imbalance_1", "imbalance_value_1"]
+
+
+def test_without_arms_too_names_stay_names_of_folders(file: Path) -> None:
+    """Where a folder of images is varied, its name is the condition's, and nothing else limits it."""
+    text = BASE.replace("source: digits, size: 8", "source: folder, size: 8")
+    assert problems(file, text + f"grid: {{data: {{path: [{'p' * 101}, other]}}}}\n") == [
+        f"r.yaml:6:1: grid: the name {'p' * 101!r} is too long for a folder; shorten it"
+    ]
+    assert problems(file, text + "grid: {data: {path: [slurm, other]}}\n") == [
+        "r.yaml:6:1: grid: no arm can be called 'slurm', which is where logs of all arms go; choose another name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("tensorboard", "is where logs of all arms go"), ("results.csv", "is a file of the whole recipe")]
+)
+def test_an_arm_does_not_take_the_place_of_what_stands_beside_it(file: Path, name: str, why: str) -> None:
+    assert problems(file, BASE + f"arms: {{random: {{}}, {name}: {{}}}}\n") == [
+        f"r.yaml:6:20: arms.{name}: no arm can be called {name!r}, which {why}; choose another name"
+    ]
+
+
+def test_no_two_arms_share_a_folder_whatever_their_names_are(file: Path) -> None:
+    """All conditions of a recipe join as many words, and no word has a dash, so the arm's name is what is left."""
+    (file.parent / "m-n.py").write_text(RULE)
+    (file.parent / "n.py").write_text(RULE)
+    file.write_text(
+        BASE
+        + "arms: {a: {}, a-m: {}, a-m-n: {}, a-: {}}\n"
+        + "grid: {acquisition: {strategy: ['m-n.py:rule', 'n.py:rule'], query_size: [5, 10]}}\n"
+    )
+    recipe = load(file)
+    assert len(recipe.arms) == 4 * 2 * 2 == sum(len(arms) for arms in recipe.conditions.values())

@@ -15,7 +15,7 @@ from ssal.artefacts import held, locked
 from ssal.cells import cells_of
 from ssal.project import run_project
 from ssal.recipe import Recipe
-from ssal.status import status
+from ssal.status import print_status, status
 
 
 @pytest.fixture
@@ -98,3 +98,37 @@ def test_a_cell_that_a_process_holds_is_running_and_looking_does_not_disturb_it(
         free.set()
         holder.join()
     assert states(loaded, checkpoints)[cell.arm.name, cell.seed] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("failed.json", "{}"),
+        ("failed.json", "[1]"),
+        ("run.json", ""),
+        ("finished.json", "{}"),
+        ("round_1/metrics.json", "{}"),
+        ("round_2/metrics.json", '{"round":'),
+        ("round_1/asked.json", "{}"),
+        ("ledger.sqlite", "no database, but words"),
+        ("ledger.sqlite", ""),
+        ("ledger.sqlite", None),
+    ],
+)
+def test_a_damaged_cell_is_named_and_hides_no_other(
+    loaded: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str | None
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    cell = cells_of(loaded, checkpoints)[0]
+    run_project(cell.arm, cell.seed, pictures(tmp_path / "pictures", checkpoints), checkpoints, cell.folder)
+    assert states(loaded, checkpoints)[cell.arm.name, cell.seed] == "done"
+    if content is None:
+        (cell.folder / name).unlink()
+    else:
+        assert name == "failed.json" or (cell.folder / name).exists()
+        (cell.folder / name).write_text(content)
+    found = status(loaded, checkpoints)
+    assert [one.state for one in found] == ["damaged", "not begun", "not begun", "not begun"]
+    assert found[0].reason == name
+    print_status(loaded, checkpoints)
+    assert "damaged" in capsys.readouterr().out

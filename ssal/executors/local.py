@@ -25,6 +25,20 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def cores_per_cell(jobs: int) -> int:
+    """Return a cell's share of this machine where `jobs` run side by side."""
+    return max(1, cores() // jobs)
+
+
+def threads_per_cell(jobs: int) -> int:
+    """Return how many threads a cell computes with, which is the same wherever it runs: its last bits follow from it.
+
+    An exported OMP_NUM_THREADS holds (of a list, as in 4,2, the first); without one it is the cell's share of cores.
+    """
+    exported = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(exported) if exported.isdecimal() and int(exported) else cores_per_cell(jobs)
+
+
 def _next(queue: SimpleQueue[Any]) -> Any:
     """Wait for the next entry; a Ctrl-C that came just before a wait is only met after it, so no wait is long."""
     while True:
@@ -90,7 +104,7 @@ def run(
 
     count = min(jobs, len(cells))
     turns = [devices[worker % len(devices)] if devices else "" for worker in range(count)]
-    processes = [Process(function, threads=max(1, cores() // jobs), device=device) for device in turns]
+    processes = [Process(function, threads=threads_per_cell(jobs), device=device) for device in turns]
     threads = [threading.Thread(target=serve, args=(process,), daemon=True) for process in processes]
     try:
         for thread in threads:

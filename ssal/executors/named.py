@@ -28,6 +28,9 @@ def executor(text: str, folder: Path, gpus: Sequence[str] = (), cells_per_gpu: i
         from ssal.executors import ray
 
         address = text if rest.startswith("//") else rest
+        host = rest.removeprefix("//")
+        if rest and (not host or host.startswith(":")):
+            raise BadInput(f"--executor: {text!r} names no host; type ray://HOST:PORT, or ray for this machine's cores")
         return partial(ray.run, address=address, gpus=1 / cells_per_gpu if gpus else 0.0)
     if name == "slurm":
         from ssal.executors import slurm

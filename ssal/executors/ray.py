@@ -9,8 +9,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ssal.errors import BadInput
-from ssal.executors.local import cores
-from ssal.executors.remote import Asker, asker
+from ssal.executors.local import cores, cores_per_cell, threads_per_cell
+from ssal.executors.remote import Asker, asker, first_line
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """Ctrl-C is met between two of them."""
@@ -38,11 +38,11 @@ def run(
         import ray
     except ImportError as error:
         raise BadInput("--executor ray: Ray is not installed; type pip install 'ssal[ray]'") from error
-    threads = max(1, cores() // jobs)
     _connect(ray, address)
     try:
-        asked_by = asker(threads)
-        task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=tries - 1)(Asker.ask)
+        asked_by = asker(threads_per_cell(jobs))
+        # The share of cores, not the threads, keeps to `jobs` at once.
+        task = ray.remote(num_cpus=cores_per_cell(jobs), num_gpus=gpus, max_retries=tries - 1)(Asker.ask)
         pending = {
             task.options(name=name).remote(asked_by, name, function, cell): index
             for index, (name, cell) in enumerate(zip(names, cells, strict=True))
@@ -68,7 +68,7 @@ def _connect(ray: Any, address: str) -> None:
             socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
         ray.init(**where, logging_level=logging.WARNING, log_to_driver=True)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         place = address or "a cluster of this machine"
         raise BadInput(f"--executor ray: {place} cannot be used: {reason}; type --executor local") from error
 
@@ -79,4 +79,4 @@ def _value(ray: Any, task: Any, tries: int) -> tuple[str, Any]:
         state, value = ray.get(task)
         return state, value
     except ray.exceptions.RayError as error:
-        return "Died", f"its process died {tries} times, last: {str(error).splitlines()[0]}"
+        return "Died", f"its process died {tries} times, last: {first_line(error)}"

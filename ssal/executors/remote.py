@@ -43,6 +43,11 @@ class Asker:
         return answer(function, cell)
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line that an error says, or its name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def asker(threads: int) -> Asker:
     """Return this process as asker of cells that get so many threads."""
     return Asker(str(Path.cwd()), logging.getLogger("ssal").getEffectiveLevel(), threads)

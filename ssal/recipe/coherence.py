@@ -62,8 +62,12 @@ def check_arm(
         if name not in REFERENCES:
             hint = f"{nearest(name, REFERENCES)} (one of: {', '.join(REFERENCES)})"
             note("evaluation.references", f"no reference is called {name!r}{hint}", number)
-    for name in missing(values["trainer"].get("trackers", ())):
-        number = values["trainer"]["trackers"].index(name)
+    trackers = values["trainer"].get("trackers", ())
+    for number, name in enumerate(trackers):
+        if name in trackers[:number]:
+            note("trainer.trackers", f"{name} is named twice; type it once", number)
+    for name in missing(trackers):
+        number = trackers.index(name)
         note("trainer.trackers", f"{name} is not installed; type pip install 'ssal[{name}]'", number)
     limit = registry.find("learner", learner["method"]).traits.get("most_labels") if learner else None
     if limit and acquisition and acquisition["budget"] > limit:

@@ -64,17 +64,21 @@ def _lists(
 
 
 def _names(key: str, values: Node) -> list[str]:
-    """Return what each value's level is called: a name as it is, anything else after its key."""
+    """Return what each value's level is called: a name as it is, anything else after its key.
+
+    Mappings and lists go by their place, in words that no number's name has.
+    """
     names = []
     for number, node in enumerate(values.value):
         value: Any = node.plain()
+        placed = f"{key}_value_{number}"
         if isinstance(value, dict | list):
-            text = f"{key}_{number}"
+            text = placed
         elif isinstance(value, str):
             text = value
         else:
             text = f"{key}_{show(value)}"
-        names.append(re.sub(r"[^A-Za-z0-9._]+", "_", text).strip("._") or f"{key}_{number}")
+        names.append(re.sub(r"[^A-Za-z0-9._]+", "_", text).strip("._") or placed)
     return names
 
 

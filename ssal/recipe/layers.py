@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from ssal.errors import nearest
 from ssal.recipe.filling import filled
-from ssal.recipe.grid import conditions
-from ssal.recipe.skeleton import FOLDER_NAME, SECTIONS, STRATEGIES, Draws
+from ssal.recipe.grid import KINDS, conditions
+from ssal.recipe.skeleton import BESIDE_ARMS, FOLDER_NAME, SECTIONS, STRATEGIES, Draws
 from ssal.recipe.yaml_tree import Node, Problems, overlay
 
 ARM_KEYS = (*SECTIONS, "signals")
@@ -40,16 +40,28 @@ def layers(root: Node, top_keys: Iterable[str], problems: Problems) -> tuple[dic
     members: Conditions = {}
     if written is None or written.value is None:
         found = {name or ONLY_ARM: layer for name, layer in bases.items()}
+        at = next((node for kind in KINDS if (node := root.get(kind)) and node.value), root)
+        for name in found:
+            _check_folder(name, at, problems)
         return found, {"": {name: name for name in found}}
     for condition, layer in bases.items():
         members[condition] = {}
         for name, seen in _arms(layer, written, top_keys, problems).items():
             whole = f"{name}-{condition}" if condition else name
-            if condition and not re.fullmatch(FOLDER_NAME, whole):
-                problems.add(written.place, written.path, f"the name {whole!r} is too long for a folder; shorten it")
+            if condition or name in BESIDE_ARMS:
+                _check_folder(whole, written.value[name], problems)
             found[whole] = seen
             members[condition][name] = whole
     return found, members
+
+
+def _check_folder(name: str, at: Node, problems: Problems) -> None:
+    """Note where an arm's whole name, which may be put together from others, cannot be that of its folder."""
+    if name in BESIDE_ARMS:
+        what = f"no arm can be called {name!r}, which {BESIDE_ARMS[name]}; choose another name"
+        problems.add(at.key_place, at.path, what)
+    elif not re.fullmatch(FOLDER_NAME, name):
+        problems.add(at.key_place, at.path, f"the name {name!r} is too long for a folder; shorten it")
 
 
 def _arms(base: Node, arms: Node, top_keys: Iterable[str], problems: Problems) -> dict[str, Node]:

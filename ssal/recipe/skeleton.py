@@ -16,6 +16,14 @@ from ssal.registry import Method
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHARED_FOLDERS = ("data", "encoders", "learners")
 """Folders under checkpoints/ that all recipes share, so none can be called like that."""
+BESIDE_ARMS = {
+    **dict.fromkeys(("slurm", "tensorboard", "wandb"), "is where logs of all arms go"),
+    **dict.fromkeys(
+        ("audit.csv", "query.csv", "query.json", "report.html", "results.csv", "timings.csv", "verdict.json"),
+        "is a file of the whole recipe",
+    ),
+}
+"""What stands beside the arms' folders under checkpoints/<recipe>/ -> why no arm can be called like that."""
 Positive = Annotated[int, Field(ge=1)]
 
 

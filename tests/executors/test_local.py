@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from worker_processes import Runner, alive, wait_until, workers
 
+from ssal import compare
 from ssal.executors import local
 
 
@@ -87,6 +89,7 @@ def test_leaving_early_ends_the_workers_and_an_interrupt_is_left_to_the_parent(c
 PARENT = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+from ssal import compare
 from ssal.executors import local
 cells = [{"folder": sys.argv[1], "number": n} for n in (1, 2, 3)]
 for ended in local.run("cells_of_a_test:long", cells, list("abc"), 2):
@@ -171,3 +174,36 @@ def holds(pid: int, path: Path) -> bool:
 
 def test_keywords_travel_as_json(cells: Runner) -> None:
     assert json.loads(json.dumps(cells("add", [{"a": "ä\n", "b": '"'}], 1))) == [[0, "done", 'ä\n"']]
+
+
+@pytest.mark.parametrize(
+    ("exported", "threads"),
+    [(None, [6, 3, 2, 1]), ("4", [4, 4, 4, 4]), ("4,2", [4, 4, 4, 4]), ("", [6, 3, 2, 1]), ("0", [6, 3, 2, 1])],
+)
+def test_threads_of_a_cell_are_those_exported_or_its_share_of_cores(
+    monkeypatch: pytest.MonkeyPatch, exported: str | None, threads: list[int]
+) -> None:
+    monkeypatch.setattr(local, "cores", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if exported is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", exported)
+    assert [local.threads_per_cell(jobs) for jobs in (1, 2, 3, 8)] == threads
+
+
+@pytest.mark.parametrize("exported", [None, "3"])
+def test_a_worker_has_the_threads_that_a_cell_in_this_process_has(
+    cells: Runner, monkeypatch: pytest.MonkeyPatch, exported: str | None
+) -> None:
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if exported:
+        monkeypatch.setenv("OMP_NUM_THREADS", exported)
+    seen = []
+    monkeypatch.setattr(compare, "run_cell", lambda **cell: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    try:
+        list(compare._here([{"arm": "main", "seed": 0}]))
+    finally:
+        torch.set_num_threads(before)
+    assert cells("threads", [{}], jobs=1) == [(0, "done", str(seen[0]))]
+    assert seen == [int(exported or 2)]

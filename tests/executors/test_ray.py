@@ -29,7 +29,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
 
 
-def test_cells_end_with_a_state_whatever_happens_to_them(tmp_path: Path) -> None:
+def test_cells_end_with_a_state_whatever_happens_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is killed is tried again and then ends, one that always dies is given up, one that raises is told."""
 
     def run(function: str, keywords: list[dict[str, Any]]) -> list[tuple[int, str, Any]]:
@@ -44,8 +44,10 @@ def test_cells_end_with_a_state_whatever_happens_to_them(tmp_path: Path) -> None
     failed = run("fails", [{"number": n} for n in range(3)])
     assert [state for _, state, _ in failed] == ["done", "Peculiar", "done"]
     assert failed[1][2].startswith('number one, "quoted"\nover two lines (')
-    threads = str(max(1, local.cores() // 2))
-    assert run("threads", [{}]) == [(0, "done", threads)]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert run("threads", [{}]) == [(0, "done", "5")]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert run("threads", [{}]) == [(0, "done", str(local.threads_per_cell(2)))]
 
 
 def test_leaving_early_ends_the_cells(tmp_path: Path) -> None:

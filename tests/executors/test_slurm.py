@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from worker_processes import CELLS
 
 from ssal.errors import BadInput
-from ssal.executors import slurm
+from ssal.executors import local, slurm
 from ssal.executors.named import executor
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'ssal[slurm]'")
@@ -70,7 +71,9 @@ def run(folder: Path, function: str, cells: list[dict[str, Any]], **how: Any) ->
 
 
 @pytest.mark.slow
-def test_jobs_of_this_machine_are_answered_tried_again_and_given_up(cluster: Path) -> None:
+def test_jobs_of_this_machine_are_answered_tried_again_and_given_up(
+    cluster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = {"cluster": "local"}
     assert run(cluster, "add", [{"a": n, "b": 1} for n in range(3)], options=here) == [
         (n, "done", n + 1) for n in range(3)
@@ -83,6 +86,10 @@ def test_jobs_of_this_machine_are_answered_tried_again_and_given_up(cluster: Pat
     failed = run(cluster, "fails", [{"number": 1}], options=here)
     assert failed[0][1] == "Peculiar" and failed[0][2].startswith('number one, "quoted"')
     assert run(cluster, "threads", [{}], options={**here, "cpus_per_task": 3}) == [(0, "done", "3")]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert run(cluster, "threads", [{}], options=here) == [(0, "done", "5")]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert run(cluster, "threads", [{}], options=here) == [(0, "done", str(local.threads_per_cell(2)))]
 
 
 @pytest.mark.slow
@@ -128,6 +135,55 @@ def test_what_cannot_be_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.Mo
         run(tmp_path, "add", [{"a": 1, "b": 1}])
     with pytest.raises(BadInput, match="Unknown argument 'partitoin' for executor 'slurm'"):
         run(tmp_path, "add", [{"a": 1, "b": 1}], options={"cluster": "local", "partitoin": "gpu"})
+    for name, value in (("cpus_per_task", "abc"), ("cpus_per_task", 0), ("time", "1h")):
+        with pytest.raises(
+            BadInput, match=f"slurm: {name}: expected a whole number from 1, got {value!r}; type it as in"
+        ):
+            run(tmp_path, "add", [{"a": 1, "b": 1}], options={"cluster": "local", name: value})
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_refusal_of_slurm_s_is_told_in_a_line(cluster: Path, capfd: pytest.CaptureFixture[str], count: int) -> None:
+    (cluster / "tools" / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition' >&2\nexit 1\n")
+    with pytest.raises(BadInput) as caught:
+        run(cluster, "add", [{"a": n, "b": 1} for n in range(count)], options={"partition": "none"})
+    assert str(caught.value) == (
+        "--executor slurm: the jobs were not taken: sbatch: error: invalid partition; type it as in "
+        "slurm:partition=gpu,time=240,cpus_per_task=4"
+    )
+    assert capfd.readouterr().err == "", "it is told once"
+    (cluster / "tools" / "sbatch").write_text("#!/bin/bash\nexit 1\n")
+    with pytest.raises(BadInput, match="the jobs were not taken: FailedJobError; type it as in"):
+        run(cluster, "add", [{"a": n, "b": 1} for n in range(count)])
+
+
+STOPPED = """#!/bin/bash
+kill -{signal} $PPID
+sleep 0.5
+echo "Submitted batch job 77"
+"""
+
+
+@pytest.mark.parametrize(("count", "jobs"), [(1, {"77"}), (3, {"77_0", "77_1", "77_2"})])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_submitted_when_a_user_stops_is_cancelled(
+    cluster: Path, count: int, jobs: set[str], stop: signal.Signals
+) -> None:
+    """Slurm has the jobs before their numbers are known here."""
+    (cluster / "tools" / "sbatch").write_text(STOPPED.format(signal=stop.value))
+    (cluster / "tools" / "scancel").write_text(f'#!/bin/bash\necho "$@" >> {cluster}/cancelled\n')
+
+    def ends(*_: object) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, ends)
+    try:
+        with pytest.raises(KeyboardInterrupt if stop == signal.SIGINT else SystemExit):
+            run(cluster, "add", [{"a": n, "b": 1} for n in range(count)])
+        assert signal.getsignal(signal.SIGTERM) is ends
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert set((cluster / "cancelled").read_text().split()) == jobs
 
 
 @pytest.mark.parametrize(
@@ -135,6 +191,8 @@ def test_what_cannot_be_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.Mo
     [
         ("lokal", "no executor is called 'lokal'; did you mean 'local'\\? \\(one of: local, ray, ray://HOST:PORT"),
         ("local:8", "no executor is called 'local:8'"),
+        ("ray://", "'ray://' names no host; type ray://HOST:PORT"),
+        ("ray://:10001", "'ray://:10001' names no host; type ray://HOST:PORT"),
         ("slurm:partition", "expected key=value, as in slurm:partition=gpu,time=240, got 'partition'"),
     ],
 )
