@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,6 +14,7 @@ from ssal.asked import PICKED, Asked, asked, picture
 from ssal.audit import read_audit
 from ssal.cells import images_of
 from ssal.compare import Ended
+from ssal.evaluation.data_sets import over_data_sets
 from ssal.evaluation.overlaps import overlaps
 from ssal.evaluation.results import remarks, renamed
 from ssal.evaluation.verdict import verdict
@@ -27,18 +28,32 @@ DOUBTFUL = 48
 """Labels of an audit that the report shows."""
 
 
-def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> list[Comparison]:
-    """Write verdict.json and report.html beside results.csv; return the comparison under every condition.
+class Concluded(NamedTuple):
+    """The comparison under every condition, and the arms' ranks over data sets where there are enough of those."""
+
+    comparisons: list[Comparison]
+    ranking: dict[str, Any] | None
+
+    def words(self) -> list[str]:
+        """Return all of it in sentences."""
+        ranked = [self.ranking["sentence"], *self.ranking["details"]] if self.ranking else []
+        return [sentence for one in self.comparisons for sentence in one.words()] + ranked
+
+
+def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> Concluded:
+    """Write verdict.json and report.html beside results.csv; return what they hold.
 
     `command` is what was typed.
     """
     folder = checkpoints / recipe.name
     found = asked(recipe, checkpoints)
     comparisons = [_comparison(recipe, name, ended, found) for name in recipe.conditions]
-    write_json(
-        folder / "verdict.json",
-        {"comparisons": [{"condition": one.condition, **one.verdict} for one in comparisons]},
+    rows_under = {one.condition: one.results for one in comparisons}
+    ranking = over_data_sets(
+        {data: {name: rows_under[name] for name in conditions} for data, conditions in recipe.data_sets.items()}
     )
+    verdicts = [{"condition": one.condition, **one.verdict} for one in comparisons]
+    write_json(folder / "verdict.json", {"comparisons": verdicts, "ranking": ranking})
     made_on = environment()
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
     notes += [*ended.waiting, *remarks(ended.rows), *found.notes]
@@ -53,9 +68,10 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> l
         environment={"command": command, **made_on},
         doubtful=_doubtful(recipe, checkpoints),
         queried=_queried(recipe, checkpoints),
-        methods_text=methods_text(recipe, ended.rows, comparisons, made_on),
+        methods_text=methods_text(recipe, ended.rows, comparisons, made_on, ranking),
+        ranking=ranking,
     )
-    return comparisons
+    return Concluded(comparisons, ranking)
 
 
 def _comparison(recipe: Recipe, condition: str, ended: Ended, found: Asked) -> Comparison:

@@ -203,7 +203,7 @@ def test_conditions_run_and_are_judged_one_by_one(file: Path, tmp_path: Path) ->
     recipe = load(file)
     ended = run_all(recipe, [], tmp_path, jobs=1)
     assert ended.failed == {} and len(ended.rows) == 2 * 2 * (4 + 2)
-    low, high = conclude(recipe, ended, tmp_path, "ssal compare r.yaml")
+    low, high = conclude(recipe, ended, tmp_path, "ssal compare r.yaml").comparisons
     assert (low.condition, high.condition) == ("query_size_10", "query_size_20")
     assert low.verdict["final"]["labels"] == high.verdict["final"]["labels"] == 40
     assert [entry["labels"] for entry in high.verdict["differences"]] == [20, 40]

@@ -139,7 +139,7 @@ def test_a_shrunken_run_finishes(path: Path, folder: Path, tmp_path: Path, monke
             measured = ["accuracy", "macro_f1", *(f"{reference}_accuracy" for reference in arm.references)]
             assert all(0 <= row[metric] <= 1 for metric in measured)
             assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
-    comparisons = conclude(recipe, ended, tmp_path, "the command")
+    comparisons = conclude(recipe, ended, tmp_path, "the command").comparisons
     assert [one.condition for one in comparisons] == list(recipe.conditions)
     for one in comparisons:
         assert one.verdict["sentence"] and one.verdict["baseline"] == recipe.baseline

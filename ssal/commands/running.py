@@ -63,9 +63,9 @@ def compare(
         print_status(loaded, checkpoints)
         return
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu)
-    comparisons = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    concluded = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
     _table(ended, checkpoints / loaded.name / "results.csv")
-    for sentence in (sentence for one in comparisons for sentence in one.words()):
+    for sentence in concluded.words():
         typer.echo(f"\n{sentence}")
     typer.echo(f"\nreport: {checkpoints / loaded.name / 'report.html'}")
     _leave(ended)

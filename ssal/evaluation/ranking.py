@@ -20,6 +20,8 @@ CONVENTION = (
 """How a penalty matrix is read."""
 DATA_SETS_FROM = 5
 """Data sets from which ranks over them are tested."""
+ARMS_FROM = 3
+"""Arms from which there is a Friedman test."""
 
 Shares = dict[str, dict[str, float | None]]
 """Arm -> arm -> share of tests that the first one won against the second."""
@@ -76,7 +78,7 @@ def penalties(matrix: Shares) -> dict[str, float | None]:
 
 
 def friedman(table: Mapping[str, Mapping[str, float]]) -> Ranking:
-    """Return mean ranks of arms over data sets, the Friedman test, and Nemenyi's groups (Demšar, 2006).
+    """Return mean ranks of arms over data sets, their test (Friedman, 1937), and Nemenyi's groups (Demšar, 2006).
 
     `table` is data set -> {arm: score}, higher is better; equal scores share their mean rank, for which the statistic
     is corrected. Arms are in one group where their mean ranks are less than the critical difference apart; where the
@@ -84,10 +86,10 @@ def friedman(table: Mapping[str, Mapping[str, float]]) -> Ranking:
     a data set lacks an arm.
     """
     arms = list(dict.fromkeys(arm for scores in table.values() for arm in scores))
-    if len(table) < DATA_SETS_FROM or len(arms) < 3:
+    if len(table) < DATA_SETS_FROM or len(arms) < ARMS_FROM:
         raise BadInput(
-            f"ranks over data sets: expected at least {DATA_SETS_FROM} data sets and 3 arms, got {len(table)} and "
-            f"{len(arms)}; run more data sets, or read each one's penalty matrix"
+            f"ranks over data sets: expected at least {DATA_SETS_FROM} data sets and {ARMS_FROM} arms, got "
+            f"{len(table)} and {len(arms)}; run more data sets, or read each one's penalty matrix"
         )
     absent = [f"{arm} on {data}" for data, scores in table.items() for arm in arms if arm not in scores]
     if absent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,12 @@ class Arm:
         return list(dict.fromkeys(found))
 
     @property
+    def data_path(self) -> str:
+        """The path that its data are at, where their source has one, however it is written."""
+        path = self.data["options"].get("path")
+        return os.path.normpath(os.path.expanduser(path)) if path else ""
+
+    @property
     def companions(self) -> dict[str, dict[str, Any]]:
         """Return the options of every head that is trained with the learner, by the signal source that reads it.
 
@@ -165,6 +172,21 @@ class Recipe:
         """The arm that is looked at where none is named: the treatment under the first condition, or the first one."""
         arms = next(iter(self.conditions.values()))
         return arms[self.treatment] if self.treatment else next(iter(self.arms))
+
+    @property
+    def data_sets(self) -> dict[str, list[str]]:
+        """Return data set -> the conditions on it; what has one source and one path is one data set.
+
+        It is called by the end of its path, or by its source where it has none; by both where two ends are alike.
+        """
+        found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for condition, arms in self.conditions.items():
+            used = {(arm.data["source"], arm.data_path) for arm in map(self.arms.__getitem__, arms.values())}
+            found.setdefault(tuple(sorted(used)), []).append(condition)
+        ends = [" and ".join(Path(path).name or source for source, path in used) for used in found]
+        wholes = [" and ".join(f"{source} {path}".strip() for source, path in used) for used in found]
+        names = [end if ends.count(end) == 1 else whole for end, whole in zip(ends, wholes, strict=True)]
+        return dict(zip(names, found.values(), strict=True))
 
     def resolved(self) -> dict[str, Any]:
         """Return everything with defaults filled in, as JSON."""

@@ -72,10 +72,16 @@ def apart(budgets: Sequence[int], most: int, log: bool) -> list[int]:
     return kept
 
 
-def both(draw: Callable[[Axes, tuple[int, int]], None], description: str, name: str, wide: tuple[int, int]) -> str:
+def both(
+    draw: Callable[[Axes, tuple[int, int]], None],
+    description: str,
+    name: str,
+    wide: tuple[int, int],
+    narrow: tuple[int, int] = PHONE,
+) -> str:
     """Return the drawing twice; the style sheet shows the one that fits the page, so that text keeps its size."""
     drawings = []
-    for size, variant in ((wide, "wide"), (PHONE, "narrow")):
+    for size, variant in ((wide, "wide"), (narrow, "narrow")):
         with matplotlib.rc_context({"svg.hashsalt": f"{name}-{variant}", "svg.fonttype": "none", "font.size": 12}):
             figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
             draw(figure.add_subplot(), size)

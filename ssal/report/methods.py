@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ssal import registry
 from ssal.artefacts import fingerprint
@@ -13,7 +13,7 @@ from ssal.recipe import Arm, Recipe
 from ssal.recipe.skeleton import NO_PRETEXT
 from ssal.report.citing import Citing, apart, listed
 from ssal.report.comparison import Comparison
-from ssal.report.methods_of_comparing import HIDDEN, compared, measured, outside, seeds
+from ssal.report.methods_of_comparing import HIDDEN, compared, measured, outside, ranked, seeds
 
 EMBEDDINGS = "embeddings"
 """The data source whose images have no pixels, so that there is no network and no pretext."""
@@ -27,7 +27,11 @@ class MethodsText(NamedTuple):
 
 
 def methods_text(
-    recipe: Recipe, results: Sequence[Row], comparisons: Sequence[Comparison], environment: Mapping[str, str]
+    recipe: Recipe,
+    results: Sequence[Row],
+    comparisons: Sequence[Comparison],
+    environment: Mapping[str, str],
+    ranking: Mapping[str, Any] | None = None,
 ) -> MethodsText | None:
     """Return the text, in words that follow the number of seeds; None where no round has finished."""
     arms = [recipe.arms[name] for name in arms_in(results) if name in recipe.arms]
@@ -36,7 +40,7 @@ def methods_text(
     citing = Citing()
     paragraphs = [
         [*_data(arms, citing), *_training(arms, citing), *_labels(arms, citing)],
-        [*seeds(results), *compared(recipe, comparisons, citing), *outside(results)],
+        [*seeds(results), *compared(recipe, comparisons, citing), *ranked(ranking, citing), *outside(results)],
         [*measured(results, citing), _software(recipe, environment)],
     ]
     return MethodsText([" ".join(lines) for lines in paragraphs], citing.references())

@@ -149,6 +149,19 @@ def _beside(said: Mapping[str, Any], citing: Citing) -> list[str]:
     return lines
 
 
+def ranked(found: Mapping[str, Any] | None, citing: Citing) -> list[str]:
+    """Say how arms were ranked over data sets, and, where the first test lets them, told apart."""
+    if not found or not found["ranks"]:
+        return []
+    test = f"the Friedman test at {significance.ALPHA:g}{citing.function(ranking.friedman)}"
+    after = f", then by Nemenyi's critical difference{citing.function(ranking.critical_difference)}"
+    return [
+        f"On each of {len(found['data_sets'])} data sets arms were ranked by their mean area under the curve of test "
+        f"accuracy{citing.function(statistics.aubc)}; mean ranks were compared with {test}"
+        f"{after if found['p'] <= significance.ALPHA else ''}."
+    ]
+
+
 def outside(results: Sequence[Row]) -> list[str]:
     """Name the arms that read what a real project does not have."""
     found = [arm for arm in arms_in(results) if arm in oracles_in(results)]

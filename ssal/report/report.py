@@ -25,6 +25,7 @@ from ssal.report.comparison import Comparison, shown
 from ssal.report.costs import seconds_called
 from ssal.report.drawing import COLOURS, marker_of
 from ssal.report.methods import MethodsText
+from ssal.report.ranks import ranks
 from ssal.report.tables import rows_text, script, script_source
 
 SMALLEST, LARGEST = 48, 96
@@ -55,6 +56,7 @@ def write_report(
     doubtful: Sequence[Mapping[str, Any]] = (),
     queried: Mapping[str, Any] | None = None,
     methods_text: MethodsText | None = None,
+    ranking: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
@@ -62,7 +64,7 @@ def write_report(
     [{round, counts}] with counts by class name. `results` are the rows of all arms under their whole names, which
     `comparisons` hold by condition. `environment["command"]`, where given, is shown as the line to type again.
     `doubtful` holds what an audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with
-    `pictures` per strategy as in `gallery`, their label being the prediction.
+    `pictures` per strategy as in `gallery`, their label being the prediction; `ranking` what over_data_sets returns.
     """
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
     numbers = _numbers(arms, comparisons)
@@ -85,6 +87,7 @@ def write_report(
         name=str(recipe_resolved.get("name", "comparison")),
         facts=facts,
         comparisons=seen,
+        ranks=ranks(ranking, numbers),
         notes=list(notes),
         percent=percent,
         points=points,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from synthetic_report import synthetic_conditions, synthetic_query, synthetic_report
 from synthetic_results import synthetic_results
 
+from ssal.evaluation.data_sets import over_data_sets
 from ssal.evaluation.verdict import verdict
 
+SIX = ("birds", "clouds", "flowers", "leaves", "mosses", "stones_of_the_northern_shore")
 LONG = "a_rather_long_arm_name_that_somebody_thought_was_needed_" * 2
 
 
@@ -27,6 +30,17 @@ def many_arms(folder: Path) -> Path:
 def conditions(folder: Path) -> Path:
     rows, comparisons = synthetic_conditions({"50 images a class": 0.0, "5 images a class": 0.3})
     return synthetic_report(folder, 5, shown=4, results=rows, comparisons=comparisons)
+
+
+def data_sets(folder: Path) -> Path:
+    """Twelve arms, some with long names, ranked over six data sets, of which two are shown as conditions."""
+    names = ["ssl_only", "ssl_and_al", f"{LONG}1", f"{LONG}2", *(f"strategy_{number}" for number in range(8))]
+    rows, comparisons = synthetic_conditions(dict.fromkeys(SIX, 0.0), 3, names)
+    ranking = over_data_sets({one.condition: {one.condition: one.results} for one in comparisons})
+    shown = {arm for one in comparisons[:2] for arm in one.arms.values()}
+    rows = [row for row in rows if row["arm"] in shown]
+    parts: dict[str, Any] = {"comparisons": comparisons[:2], "ranking": ranking, "gallery": {}, "class_mix": {}}
+    return synthetic_report(folder, 3, results=rows, **parts)
 
 
 def empty(folder: Path) -> Path:

@@ -52,12 +52,19 @@ def synthetic_query(names: tuple[str, ...] = ("margin", "entropy", "random"), si
     return {**facts, **found, "oracle": "oracle", "not_runnable": refused, "pictures": shown}
 
 
-def synthetic_conditions(gains: Mapping[str, float], seeds: int = 5) -> tuple[list[Row], list[Comparison]]:
-    """Return the rows of all arms under every condition, by what the treatment gains in it, and its comparisons."""
+def synthetic_conditions(
+    gains: Mapping[str, float], seeds: int = 5, names: Sequence[str] = ()
+) -> tuple[list[Row], list[Comparison]]:
+    """Return the rows of all arms under every condition, by what the treatment gains in it, and its comparisons.
+
+    Where `names` are given, these are the arms, each one's end a little above the last, with luck of its own.
+    """
     rows, comparisons = [], []
-    for condition, gain in gains.items():
-        made = synthetic_results(seeds, gain=gain)
-        arms = {arm: f"{arm}-{condition}" for arm in ARMS}
+    for at, (condition, gain) in enumerate(gains.items()):
+        luck = np.random.default_rng(at).normal(0, 0.04, len(names))
+        ends = {name: (0.3, 0.6 + 0.02 * place + luck[place]) for place, name in enumerate(names)}
+        made = synthetic_results(seeds, gain=gain, arms=ends or ARMS)
+        arms = {arm: f"{arm}-{condition}" for arm in ends or ARMS}
         rows += [{**row, "arm": arms[row["arm"]]} for row in made]
         comparisons.append(Comparison(condition, arms, made, verdict(made, "ssl_only", "ssl_and_al")))
     return rows, comparisons

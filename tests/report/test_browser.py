@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser
-from synthetic_pages import conditions, empty, full, many_arms
+from synthetic_pages import conditions, data_sets, empty, full, many_arms
 
 LAYOUT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
 LEAST = 0.004
@@ -43,7 +43,7 @@ def test_the_share_of_pixels_is_counted_within_the_border() -> None:
     assert inked(pixels, 10, 4, 30, 24) == 0.25
 
 
-@pytest.mark.parametrize("page", [full, many_arms, conditions, empty])
+@pytest.mark.parametrize("page", [full, many_arms, conditions, data_sets, empty])
 def test_nothing_is_empty_or_out_of_place(browser: Browser, written: Any, page: Callable[[Path], Path]) -> None:
     for width in (1280, 360):
         for scheme in ("light", "dark"):

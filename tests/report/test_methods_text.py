@@ -46,6 +46,8 @@ FUNCTIONS = [
     efficiency.efficiencies,
     efficiency.label_efficiency,
     ranking.penalty_matrix,
+    ranking.friedman,
+    ranking.critical_difference,
     metrics.expected_calibration_error,
     *REFERENCES.values(),
 ]

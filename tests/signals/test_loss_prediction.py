@@ -183,7 +183,7 @@ def test_a_head_does_not_change_an_arm_in_silence(tmp_path: Path) -> None:
     path.write_text(ARMS.replace("PATH", str(write_pictures(tmp_path / "pictures"))))
     loaded = load(path)
     ended = compare.run_all(loaded, [], tmp_path, jobs=1)
-    said = conclude(loaded, ended, tmp_path, "the command")[0].verdict
+    said = conclude(loaded, ended, tmp_path, "the command").comparisons[0].verdict
     rows = read_results(tmp_path / "heads" / "results.csv")
     notes = {row["arm"]: row["companions"] for row in rows}
     assert notes == {
