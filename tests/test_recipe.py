@@ -266,8 +266,8 @@ def test_arms_travel_to_worker_processes(file: Path) -> None:
             "    learner: {method: supervised}",
             "    learner: {method: supervised, mu: 3}",
             "r.yaml:22:35: arms.supervised.learner.mu: no such key for learner 'supervised' "
-            "(keys: method, steps, augmentation, optimiser, learning_rate, batch_size, weight_decay, average_decay, "
-            "swa_from, dropout, label_smoothing, class_balanced, warm_start)",
+            "(keys: method, steps, augmentation, optimiser, learning_rate, adam_learning_rate, batch_size, "
+            "weight_decay, average_decay, swa_from, dropout, label_smoothing, class_balanced, warm_start)",
         ),
         ("seeds:", "seed:", "r.yaml:2:1: seed: no such key in a recipe; did you mean 'seeds'?"),
         (

@@ -226,6 +226,7 @@ def test_ctrl_c_in_a_terminal_ends_all_processes_without_a_word_of_theirs(
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="macOS cannot bind a process to cores")
 def test_workers_share_the_cores_that_this_process_may_use(cells: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # what is exported would hold
     allowed = os.sched_getaffinity(0)
     assert local.cores() == len(allowed)
     try:
