@@ -19,6 +19,7 @@ from ssal.learner.train import sources as learner_sources
 from ssal.pretext.pretrain import sources as pretext_sources
 from ssal.recipe import Arm, differences
 from ssal.round import open_question, round_number
+from ssal.tracking import KEPT
 
 log = logging.getLogger("ssal")
 
@@ -182,5 +183,6 @@ def _clear(folder: Path) -> None:
         if (item / "to_label.csv").exists():
             (item / "to_label.csv").rename(folder / f"to_label.replaced_{free}_{item.name}.csv")
         shutil.rmtree(item)
-    (folder / "finished.json").unlink(missing_ok=True)
+    for name in ("finished.json", *KEPT):
+        (folder / name).unlink(missing_ok=True)
     (folder / "replaced.json").unlink()

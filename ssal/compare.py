@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ssal.artefacts import write_json
+from ssal.artefacts import held, write_json
 from ssal.cells import Cell, cells_of, images_of, run_cell
 from ssal.claim import finished, stands, unchanged
 from ssal.errors import BadInput, Terminated, Waiting, told
@@ -113,9 +113,9 @@ def so_far(recipe: Recipe, checkpoints: Path) -> Ended:
 
 
 def _begun(cell: Cell, checkpoints: Path) -> bool:
-    """Say whether a cell that ended stands as this recipe began it: then its rounds count."""
+    """Say whether a cell that ended stands as this recipe began it, and nobody else is at it: then its rounds count."""
     try:
-        return stands(cell.arm, images_of(cell.arm, checkpoints), cell.folder)
+        return stands(cell.arm, images_of(cell.arm, checkpoints), cell.folder) and not held(cell.folder)
     except BadInput:
         return False
 

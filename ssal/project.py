@@ -37,8 +37,8 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
         for place in (folder, *folder.glob("round_*")):
             sweep(place)
         check_images(arm, images)
-        stack.enter_context(tracking(arm.trainer.get("trackers", ()), folder))
         claim(arm, images, folder, overwrite)
+        stack.enter_context(tracking(arm.trainer.get("trackers", ()), folder))
         ledger = Ledger(folder / "ledger.sqlite")
         if images.given and not ledger.entries():
             ledger.append(Entry(id, images.given[id], "folder", 0, GIVEN) for id in sorted(images.given))

@@ -17,6 +17,8 @@ from ssal.artefacts import locked, make_folder, read_json, write_json
 from ssal.errors import Waiting
 
 LINES = "log.jsonl"
+KEPT = (LINES, "mlflow.json", "wandb.json")
+"""What a run's folder keeps for those who look on: its numbers, and its runs' names elsewhere."""
 
 
 class Sink(Protocol):

@@ -444,3 +444,13 @@ def test_a_run_that_began_before_an_option_was_there_goes_on(ssal: CommandLine) 
     (CELL / "run.json").write_text(json.dumps(record))
     assert run(ssal, "acquisition.budget=18").code == 0
     assert len(labels()) == 18
+
+
+def test_what_trackers_keep_belongs_to_the_run_that_stands(ssal: CommandLine) -> None:
+    assert run(ssal).code == 0
+    lines = CELL / "log.jsonl"
+    before = lines.read_bytes()
+    refused(run(ssal, "learner.steps=6"), "learner.steps differ")
+    assert lines.read_bytes() == before, "a refusal is no part of the run"
+    assert run(ssal, "learner.steps=6", "--overwrite").code == 0
+    assert len(lines.read_bytes().splitlines()) == len(before.splitlines()), "the run of before is gone"

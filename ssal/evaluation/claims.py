@@ -124,18 +124,20 @@ def given_encoders(family: Mapping[str, Any] | None, encoders: int) -> list[str]
     ]
 
 
-def elsewhere(reference: str, family: Mapping[str, Any]) -> list[str]:
+def elsewhere(reference: str, family: Mapping[str, Any], encoders: int) -> list[str]:
     """Say what a classifier that picked no labels gains from those that arms bought, beside the baseline's.
 
-    `family` holds the differences of its own areas, one per seed; with few seeds nothing is said.
+    `family` holds the differences of its own areas, one per seed; with few seeds nothing is said. `encoders` are those
+    that the seeds which picked share, 0 where each has its own.
     """
     areas = {one["arm"]: Interval(**one["aubc"]["difference"]) for one in family["arms"] if not one["oracle"]}
     if not areas or level_of(min(area.n for area in areas.values())) == "exploratory":
         return []
     gains = [f"{arm} {_short(areas[arm])}" for arm in sorted(areas, key=lambda arm: -areas[arm].mean)]
+    alone = f"For these {encoders} encoder{'s' if encoders > 1 else ''} alone: " if encoders else ""
     return [
-        f"{reference} on raw inputs, on the labels that each arm bought beside those of {family['baseline']} (points "
-        f"averaged over the label counts, 95 % interval over {max(area.n for area in areas.values())} seeds): "
+        f"{alone}{reference} on raw inputs, on the labels that each arm bought beside those of {family['baseline']} "
+        f"(points averaged over the label counts, 95 % interval over {max(area.n for area in areas.values())} seeds): "
         f"{', '.join(gains)}."
     ]
 

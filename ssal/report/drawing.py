@@ -98,7 +98,8 @@ def _inline(svg: str, description: str, variant: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
     used = set(re.findall(r"#([\w-]+)", " ".join(re.findall(r'href="[^"]+"|url\([^)]+\)', body))))
     body = re.sub(r' id="([^"]+)"', lambda found: found.group(0) if found.group(1) in used else "", body)
-    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)  # a hundredth of a pixel is enough
+    # A hundredth of a pixel is enough; numbers in what is written between tags stay as they are.
+    body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     body = re.sub(r"<style.*?</style>", "", body, flags=re.S)

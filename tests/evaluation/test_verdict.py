@@ -183,11 +183,14 @@ def test_what_holds_for_the_encoders_at_hand_is_said_as_such():
     said = verdict(rows, "random", "margin", encoders=3)
     assert {one["arm"]: one["n"] for one in said["family"]["arms"]} == {"margin": 3, "worse": 3}
     assert {one["arm"]: one["n"] for one in said["given_encoders"]["arms"]} == {"margin": 12, "worse": 12}
-    (line,) = [line for line in said["details"] if line.startswith("For these 3 encoders alone")]
+    (line,) = [line for line in said["details"] if line.startswith("For these 3 encoders alone, where")]
     assert re.search(r"significantly above: margin \+\d\.\d \[.*significantly below: worse −1\d\.\d \[", line)
+    assert any(line.startswith("For these 3 encoders alone: svm on raw inputs") for line in said["details"])
     assert verdict(rows, "random", "margin")["given_encoders"] is None, "an encoder per seed: every seed counts"
     nine = verdict([row for row in rows if row["seed"] < 9], "random", "margin", encoders=3)
-    assert not any(line.startswith("For these 3") for line in nine["details"]), "too few draws for such words"
+    assert not any(line.startswith("For these 3 encoders alone, where") for line in nine["details"]), (
+        "too few draws for such words"
+    )
 
 
 def test_what_another_classifier_gains_from_the_bought_labels_is_said():

@@ -80,3 +80,10 @@ def test_ticks_leave_room_for_their_numbers():
 def test_colour_and_marker_together_tell_more_arms_than_there_are_colours():
     assert len({look(number) for number in range(64)}) == 64
     assert [look(number) for number in range(8)] == list(zip(ARMS, MARKERS, strict=True))
+
+
+def test_numbers_in_words_are_not_cut_as_those_of_pixels_are():
+    drawn = difference_curve(
+        verdict(synthetic_results(4), "ssl_only", "ssl_and_al")["differences"], "lr_0.0125", "b", 0
+    )
+    assert "lr_0.0125" in drawn and not re.search(r'd="[^"]*\d\.\d{3}', drawn)
