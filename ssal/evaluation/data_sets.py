@@ -13,9 +13,6 @@ from ssal.evaluation.results import Row, arms_in, oracles_in, scores
 from ssal.evaluation.significance import ALPHA
 from ssal.evaluation.statistics import aubc, comparable
 
-MANY = 10**6
-"""Names that a sentence may hold: all of them."""
-
 
 class Areas(NamedTuple):
     """Arm -> mean area under the budget curve over `seeds`, each with the same label counts for all arms."""
@@ -113,7 +110,7 @@ def _without_areas(results: Mapping[str, Mapping[str, Sequence[Row]]], known: Se
 
 def _ranked(found: Ranking) -> str:
     """Say the mean ranks, and which arms cannot be told apart."""
-    ranks = listing((f"{arm} {rank:.2f}" for arm, rank in found.ranks.items()), MANY)
+    ranks = ", ".join(f"{arm} {rank:.2f}" for arm, rank in found.ranks.items())
     test = f"Friedman test, p = {found.p:.2g}"
     if found.p > ALPHA:
         return (

@@ -50,7 +50,7 @@ def verdict(
     compared["final"]["beside"] = beside_accuracy(results, baseline, treatment, pair, encoders)
     efficiency, shown = efficiency_at_counts(pair), power(area, unit)
     conditional = family(results, baseline) if unit == "encoder" else None
-    few = used if used < len(pair.seeds) else 0
+    shared = used if used < len(pair.seeds) else 0
     elsewhere = {one: family(results, baseline, metric=f"{one}_accuracy") for one in references_in(results)}
     oracle = [arm for arm in (baseline, treatment) if arm in oracles_in(results)]
     peeking = f"No claim: {' and '.join(oracle)} uses labels that a real project does not have. " if oracle else ""
@@ -73,7 +73,7 @@ def verdict(
             *claims.efficiency(baseline, treatment, pair.budgets, efficiency),
             *sentences.shared_encoders(len(pair.seeds), used),
             *claims.given_encoders(conditional, used),
-            *(line for one, found in elsewhere.items() for line in claims.elsewhere(one, found, few)),
+            *(line for one, found in elsewhere.items() for line in claims.elsewhere(one, found, shared)),
             *sentences.unlike(baseline, treatment, companions_in(results)),
             *_left_out(low, high, pair),
         ],

@@ -39,12 +39,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         log.warning(line)
     root = overlay(restart(root, typed), typed)
     head = fill(Head, only(root, Head.model_fields), "recipe", problems)
-    if isinstance(head, Head) and head.name in SHARED_FOLDERS:
-        at = root.value["name"]
-        problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
     seeds = root.get("seeds")
     if isinstance(head, Head) and seeds and len(set(head.seeds)) < len(head.seeds):
         problems.add(seeds.place, seeds.path, f"expected different seeds, got {list(head.seeds)}")
+    if isinstance(head, Head) and head.name in SHARED_FOLDERS:
+        at = root.value["name"]
+        problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
     found, conditions = layers(root, TOP_KEYS, problems)
     alone = [*found] == [ONLY_ARM]
     if not alone:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import jinja2
@@ -18,7 +17,8 @@ from torch import Tensor
 
 from ssal.artefacts import fingerprint, write_text
 from ssal.errors import listing
-from ssal.evaluation.results import SECONDS, Row, arms_in
+from ssal.evaluation.costs import stage_seconds
+from ssal.evaluation.results import Row, arms_in
 from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.report.comparison import Comparison, shown
@@ -82,6 +82,7 @@ def write_report(
         if results
         else "no finished round yet",
     ]
+    lines = script()
     render = partial(
         _template().render,
         name=str(recipe_resolved.get("name", "comparison")),
@@ -104,8 +105,8 @@ def write_report(
         methods_text=methods_text,
         recipe=_yaml(recipe_resolved),
         rows=rows_text(results),
-        script=script(),
-        script_source=script_source(script()),
+        script=lines,
+        script_source=script_source(lines),
         recipe_fingerprint=fingerprint(recipe_resolved),
         environment=dict(environment),
         doubtful=list(doubtful),
@@ -200,22 +201,9 @@ def _fitting(gallery: Gallery, most: int) -> dict[str, Any]:
 
 
 def _timing(results: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return mean seconds per seed of each arm's stages; an encoder counts once a seed, whatever its rows repeat."""
-    timed = []
-    for arm in arms_in(results):
-        seeds: dict[int, list[Row]] = {}
-        for row in results:
-            if row["arm"] == arm:
-                seeds.setdefault(int(row["seed"]), []).append(row)
-        spent = [
-            fmean(
-                (max if name == SECONDS[0] else sum)(float(row.get(name) or 0.0) for row in rows)
-                for rows in seeds.values()
-            )
-            for name in SECONDS
-        ]
-        timed.append({"arm": arm, "seconds": spent, "total": sum(spent)})
-    return timed
+    """Return mean seconds per seed of each arm's stages, and their sum."""
+    spent = {arm: stage_seconds(results, arm) for arm in arms_in(results)}
+    return [{"arm": arm, "seconds": seconds, "total": sum(seconds)} for arm, seconds in spent.items()]
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
