@@ -14,13 +14,11 @@ from ssal.data.images import Images
 from ssal.evaluation.metrics import Bins, by_confidence
 from ssal.labelling.ledger import GIVEN, NO_CLASS, Entry, Ledger, numbers_of
 from ssal.recipe import Recipe
-from ssal.report.report import data_uri
+from ssal.report.report import SHOWN, data_uri
 from ssal.round import round_number
 
 KEPT = "test.safetensors"
 """What a learner says of the test images, in its folder; written by ssal.learner.trained."""
-PICKED = 12
-"""Pictures of each strategy's picks, and of each round's questions, that the report shows."""
 
 
 @dataclass
@@ -102,7 +100,7 @@ def _pictures(images: Images, entries: list[Entry]) -> list[dict[str, Any]]:
             "score": entry.score,
             "data_uri": picture(images, entry.id),
         }
-        for entry in entries[:PICKED]
+        for entry in entries[:SHOWN]
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +65,8 @@ def run_all(
     failed: dict[str, str] = {}
     waiting: list[str] = []
     refused: list[str] = []
-    begun: list[bool] = []
+    never = False
+    others: list[Path] = []
     keywords = [
         {
             "path": str(recipe.path),
@@ -78,8 +79,9 @@ def run_all(
         for cell in todo
     ]
     names = [f"{cell.arm.name} seed {cell.seed}" for cell in todo]
-    gpus = _gpus(recipe)
-    run = named.executor(executor, checkpoints / recipe.name, gpus, cells_per_gpu)
+    accelerators = {arm.trainer.get("accelerator", named.AUTO) for arm in recipe.arms.values()}
+    gpus = _gpus(accelerators)
+    run = named.executor(executor, checkpoints / recipe.name, accelerators, gpus, cells_per_gpu)
     jobs = min(jobs or default_jobs(gpus, cells_per_gpu), len(todo)) or 1
     here = not todo or executor == LOCAL and jobs == 1
     ended = _here(keywords) if here else run("ssal.cells:run_cell", keywords, names, jobs)
@@ -90,26 +92,34 @@ def run_all(
             if state == "Waiting":
                 waiting.append(value)
                 continue
+            if state == "done":
+                continue
+            if not (begun := _begun(todo[index], checkpoints)):
+                others.append(todo[index].folder)
             if state == "BadInput":
                 refused.append(value)
-                begun.append(_begun(todo[index], checkpoints))
-            if state != "done" and (state != "BadInput" or begun[-1]):
+                never = never or not begun
+            if state != "BadInput" or begun:
                 failed[name] = f"{state}: {value}"
                 write_json(todo[index].folder / FAILED, {"state": state, "reason": value})
                 log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", failed[name])
     refused = list(dict.fromkeys(refused))
-    if not all(begun):
+    if never:
         for text in waiting:
             log.warning("%s", text)
         raise BadInput("\n".join(refused))
-    rows = so_far(recipe, checkpoints).rows
+    rows = so_far(recipe, checkpoints, others).rows
     write_results(checkpoints / recipe.name / "results.csv", rows)
     return Ended(rows, failed, waiting, refused)
 
 
-def so_far(recipe: Recipe, checkpoints: Path) -> Ended:
-    """Return the rows of every round that stands, without running anything."""
-    return Ended([row for cell in cells_of(recipe, checkpoints) for row in results(cell.arm, cell.seed, cell.folder)])
+def so_far(recipe: Recipe, checkpoints: Path, others: Collection[Path] = ()) -> Ended:
+    """Return the rows of every round that stands, without running anything.
+
+    `others` are the folders in which another recipe's rounds stand: they do not count.
+    """
+    cells = [cell for cell in cells_of(recipe, checkpoints) if cell.folder not in others]
+    return Ended([row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)])
 
 
 def _begun(cell: Cell, checkpoints: Path) -> bool:
@@ -126,9 +136,9 @@ def _finished(cell: Cell, checkpoints: Path) -> bool:
     return record is not None and unchanged(record, cell.arm, images_of(cell.arm, checkpoints), cell.folder)
 
 
-def _gpus(recipe: Recipe) -> list[str]:
-    """Return this machine's GPUs by number, where a cell of the recipe uses one."""
-    wanted = any(arm.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") for arm in recipe.arms.values())
+def _gpus(accelerators: Collection[str]) -> list[str]:
+    """Return this machine's GPUs by number, where a cell may use one."""
+    wanted = any(name in (named.AUTO, *named.GPU) for name in accelerators)
     return [str(number) for number in range(torch.cuda.device_count())] if wanted else []
 
 

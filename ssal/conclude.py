@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,19 +11,20 @@ from typing import Any, NamedTuple
 import torch
 
 from ssal.artefacts import write_json
-from ssal.asked import PICKED, Asked, asked, picture
+from ssal.asked import Asked, asked, picture
 from ssal.audit import read_audit
 from ssal.cells import images_of
 from ssal.compare import Ended
 from ssal.evaluation.data_sets import over_data_sets
+from ssal.evaluation.measure import device_name
 from ssal.evaluation.overlaps import overlaps
-from ssal.evaluation.results import remarks, renamed
+from ssal.evaluation.results import MACHINE, Row, remarks, renamed
 from ssal.evaluation.verdict import verdict
 from ssal.query import read_query
 from ssal.recipe import Recipe
 from ssal.report.comparison import Comparison
 from ssal.report.methods import methods_text
-from ssal.report.report import write_report
+from ssal.report.report import SHOWN, write_report
 
 DOUBTFUL = 48
 """Labels of an audit that the report shows."""
@@ -54,7 +56,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> C
     )
     verdicts = [{"condition": one.condition, **one.verdict} for one in comparisons]
     write_json(folder / "verdict.json", {"comparisons": verdicts, "ranking": ranking})
-    made_on = environment()
+    made_on = environment(ended.rows)
     notes = [f"{name} did not finish: {reason}" for name, reason in ended.failed.items()]
     notes += [*ended.waiting, *remarks(ended.rows), *found.notes]
     write_report(
@@ -106,21 +108,21 @@ def _queried(recipe: Recipe, checkpoints: Path) -> dict[str, Any]:
     images = images_of(recipe.arms[found["arm"]], checkpoints)
     pictures: dict[str, list[dict[str, Any]]] = {}
     for row in rows if len(images.pool.shape) == 3 else ():
-        if int(row["rank"]) <= PICKED and row["id"] in images.pool:
+        if int(row["rank"]) <= SHOWN and row["id"] in images.pool:
             truth = row["oracle_label"] if row.get("oracle_wrong") == "1" else ""
             item = {**row, "label": row["predicted"], "truth": truth, "data_uri": picture(images, row["id"])}
             pictures.setdefault(row["strategy"], []).append(item)
     return {**found, "pictures": {name: [(found["round"], items, len(items))] for name, items in pictures.items()}}
 
 
-def environment() -> dict[str, str]:
-    """Return the versions and the machine that results belong to."""
+def environment(rows: Sequence[Row] = ()) -> dict[str, str]:
+    """Return the versions and the machine of this process, and the devices and threads that `rows` were computed on."""
     packages = ("ssal", "torch", "pytorch-lightning", "lightly", "kornia", "timm", "numpy", "scikit-learn")
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    device, threads = (sorted({str(row[name]) for row in rows if row.get(name)}) for name in MACHINE)
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "device": device,
-        "threads": str(torch.get_num_threads()),
+        "device": ", ".join(device) or device_name("auto"),
+        "threads": " or ".join(threads) or str(torch.get_num_threads()),
         **{package: version(package) for package in packages},
     }

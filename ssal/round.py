@@ -59,7 +59,7 @@ def run_round(
         options=arm.learner,
         companions=arm.companions,
     )
-    measure(learner, encoder, images, ledger, number, arm.references, folder)
+    measure(learner, encoder, images, ledger, number, arm.references, arm.trainer["accelerator"], folder)
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
             collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from ssal import asked as module
-from ssal.asked import PICKED, Asked, asked
+from ssal.asked import Asked, asked
 from ssal.compare import Ended, run_all
 from ssal.conclude import conclude
 from ssal.labelling.ledger import Ledger
 from ssal.recipe import Recipe, load
+from ssal.report.report import SHOWN
 
 RECIPE = """\
 name: tried
@@ -52,7 +53,7 @@ def test_what_was_bought_is_what_the_ledgers_hold(made: tuple[Recipe, Ended, Pat
             assert frozenset().union(*bought) == ledger.answered()
         assert [sum(part["counts"].values()) for part in found.mix[arm]] == [40, 20, 20]
         assert [(number, len(pictures), count) for number, pictures, count in found.gallery[arm]] == [
-            (0, PICKED, 20),
+            (0, SHOWN, 20),
             (1, 10, 10),
             (2, 10, 10),
         ]

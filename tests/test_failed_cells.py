@@ -11,7 +11,9 @@ from command_line import CommandLine, refused
 from tiny_runs import write_pictures
 
 from ssal import compare as comparing
-from ssal.errors import Terminated
+from ssal.commands.running import _leave
+from ssal.compare import Ended
+from ssal.errors import BadInput, Terminated
 from ssal.evaluation.results import read_results
 
 RECIPE = """\
@@ -97,6 +99,31 @@ def test_a_run_of_another_recipe_is_still_refused_before_anything_is_written(ssa
     assert Path("checkpoints/tiny/results.csv").read_bytes() == before and not (CELL / "failed.json").exists()
     refused(ssal("compare", "tiny.yaml", "seeds=[0]", "acquisition.budget=7", "--jobs", "1"), "12 labels are asked for")
     assert Path("checkpoints/tiny/results.csv").read_bytes() == before
+
+
+def test_a_cell_that_dies_before_it_begins_leaves_no_rows_of_another_recipe(
+    ssal: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("odd.py").write_text(ODD.format(body=""))
+    assert ssal("compare", "tiny.yaml", "seeds=[0]", "--jobs", "1").code == 0
+    run = comparing.run_cell
+
+    def dies(**keywords: Any) -> str:
+        if keywords["arm"] == "odd":
+            raise MemoryError("no room for the images")
+        return run(**keywords)
+
+    monkeypatch.setattr(comparing, "run_cell", dies)
+    said = ssal("compare", "tiny.yaml", "seeds=[0]", "learner.steps=6", "--jobs", "1", "--overwrite")
+    assert said.code == 1 and "odd seed 0 failed" in said.log
+    rows = read_results(Path("checkpoints/tiny/results.csv"))
+    assert {row["arm"] for row in rows} == {"random", "margin"}, "odd's rows were made with four steps"
+
+
+def test_who_waits_is_told_where_another_cell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BadInput, match="this is wrong"):
+        _leave(Ended([], {"a seed 0": "BadInput: this is wrong"}, ["6 images wait"], ["this is wrong"]))
+    assert "6 images wait" in capsys.readouterr().err
 
 
 def test_an_end_from_outside_ends_all_cells(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,3 +149,18 @@ def test_a_shrunken_run_finishes(path: Path, folder: Path, tmp_path: Path, monke
     monkeypatch.setattr(compare, "run_cell", None)
     again = compare.run_all(recipe, overrides, tmp_path, jobs=1)
     assert again == ended, "finished cells are not run again"
+
+
+@every_recipe
+def test_a_header_and_its_page_agree(path: Path) -> None:
+    """What is measured has a page, of this very recipe's seeds; what is not has none."""
+    header = path.read_text(encoding="utf-8").partition("\nname:")[0]
+    results = ROOT / "benchmarks" / "results"
+    pages = re.findall(r"see (benchmarks/results/\S+?\.md)", header)
+    assert all((ROOT / page).is_file() for page in pages)
+    own = results / path.relative_to(ROOT / "recipes").with_suffix(".md")
+    if own.is_file():
+        assert str(own.relative_to(ROOT)) in pages and "Result:   not measured" not in header
+        rows = read_results(own.with_suffix(".csv"))
+        assert {row["seed"] for row in rows} == set(load(path).seeds)
+        assert {row["arm"] for row in rows} == set(load(path).arms)

@@ -91,11 +91,12 @@ def _table(ended: Ended, path: Path) -> None:
 
 def _leave(ended: Ended) -> None:
     """End with the code that says how far it went."""
+    if ended.refused or ended.failed:
+        for text in ended.waiting:
+            typer.echo(text, err=True)
     if ended.refused:
         raise BadInput("\n".join(ended.refused))
     if ended.failed:
-        for text in ended.waiting:
-            typer.echo(text, err=True)
         raise typer.Exit(FAILED)
     if ended.waiting:
         raise Waiting("\n".join(ended.waiting))

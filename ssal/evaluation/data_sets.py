@@ -67,9 +67,12 @@ def areas(results: Sequence[Row], arms: Iterable[str]) -> Areas | None:
     """Return the mean area under the budget curve of `arms` over the seeds and label counts that all of them have.
 
     An arm without the label count that most arms have, the largest of them, is left out: so is one that has all labels
-    from the start. None where no arm has a score, or they share no seed and label count.
+    from the start, and one that has a single label count where others have a curve, which it would cut down to a point.
+    None where no arm has a score, or they share no seed and label count.
     """
     curves = {arm: found for arm in arms if (found := scores(results, arm))}
+    steps = {arm: len({labels for _, labels in found}) for arm, found in curves.items()}
+    curves = {arm: found for arm, found in curves.items() if steps[arm] > 1 or max(steps.values()) == 1}
     counts = Counter(labels for found in curves.values() for labels in {labels for _, labels in found})
     if not counts:
         return None

@@ -19,6 +19,13 @@ from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 
 
+def device_name(accelerator: str) -> str:
+    """Return the name of the device that `accelerator` means on this machine, as in NVIDIA H200; CPU."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "Apple GPU" if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available() else "CPU"
+
+
 def neighbour_accuracy(features: Tensor, labels: Tensor, neighbours: int = 10, temperature: float = 0.1) -> float:
     """Return leave-one-out accuracy of weighted cosine neighbours among labelled images (Wu et al., 2018).
 
@@ -40,6 +47,7 @@ def measure(
     ledger: Ledger,
     number: int,
     references: Sequence[str],
+    accelerator: str,
     folder: Path,
 ) -> None:
     """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs.
@@ -58,6 +66,8 @@ def measure(
         "learner_folder": learner.folder.name,
         "pretrain_seconds": encoder.record["seconds"],
         "train_seconds": record["train_seconds"],
+        "device": device_name(accelerator),
+        "threads": torch.get_num_threads(),
     }
     if len(answered) > len(rows):  # they cost as much as the others, so arms are compared at all that was bought
         facts["without_class"] = len(answered) - len(rows)

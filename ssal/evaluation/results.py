@@ -16,8 +16,10 @@ from ssal.evaluation.references import REFERENCES
 
 Row = dict[str, Any]
 
-COUNTS = ("seed", "round", "labels")
+COUNTS = ("seed", "round", "labels", "threads")
 WORDS = ("arm", "strategy", "learner", "pretext", "companions", "oracle", "learner_folder")
+MACHINE = ("device", "threads")
+"""What a round was computed on."""
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error")
 SECONDS = ("pretrain_seconds", "train_seconds", "score_seconds", "select_seconds")
 
@@ -29,11 +31,11 @@ TIMINGS = "timings.csv"
 
 
 def write_results(path: Path, results: Sequence[Row]) -> None:
-    """Write `results` as CSV to `path`, and their seconds to timings.csv beside it; values a row lacks are left empty.
+    """Write `results` as CSV to `path`, and their seconds and machines to timings.csv beside it.
 
-    Each file is written whole or not at all.
+    Values that a row lacks are left empty. Each file is written whole or not at all.
     """
-    write_text(path.with_name(TIMINGS), _text((*KEY, *SECONDS), results))
+    write_text(path.with_name(TIMINGS), _text((*KEY, *SECONDS, *MACHINE), results))
     write_text(path, results_text(results))
 
 
@@ -41,7 +43,7 @@ def results_text(results: Sequence[Row]) -> str:
     """Return what results.csv holds."""
     references = [f"{name}_accuracy" for name in references_in(results)]
     columns = [*KEY, *METRICS, *references, *WORDS[1:-1]]
-    columns += dict.fromkeys(name for row in results for name in row if name not in (*columns, *SECONDS))
+    columns += dict.fromkeys(name for row in results for name in row if name not in (*columns, *SECONDS, *MACHINE))
     return _text(columns, results)
 
 
@@ -73,7 +75,7 @@ def _read(path: Path) -> list[Row]:
 
 
 def _typed(name: str, text: str) -> Any:
-    if name in WORDS:
+    if name in (*WORDS, MACHINE[0]):
         return text
     return int(text) if name in COUNTS else float(text)
 

@@ -30,8 +30,9 @@ def run(
 
     `address` is a cluster's, `auto` for the one this machine belongs to; without one, a cluster of this machine's cores
     is started, and stopped at the end. A cell gets as many threads as the local executor would give it, and `gpus` of a
-    GPU. Where a worker or a node dies, Ray replaces it and tries the cell again; after `tries` deaths the cell's state
-    is `Died`. Closing the iterator ends the cells. Raises BadInput where Ray is not installed or cannot be reached.
+    GPU where the cluster has any. Where a worker or a node dies, Ray replaces it and tries the cell again; after
+    `tries` deaths the cell's state is `Died`. Closing the iterator ends the cells. Raises BadInput where
+    Ray is not installed or cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported: nothing is sent anywhere
     try:
@@ -42,6 +43,7 @@ def run(
     try:
         asked_by = asker(threads_per_cell(jobs))
         # The share of cores, not the threads, keeps to `jobs` at once.
+        gpus = gpus if ray.cluster_resources().get("GPU") else 0.0
         task = ray.remote(num_cpus=cores_per_cell(jobs), num_gpus=gpus, max_retries=tries - 1)(Asker.ask)
         pending = {
             task.options(name=name).remote(asked_by, name, function, cell): index

@@ -30,8 +30,8 @@ from ssal.report.tables import rows_text, script, script_source
 
 SMALLEST, LARGEST = 48, 96
 """Pixels of a picture's longer side in the gallery."""
-SHOWN = 24
-"""Pictures per arm and round; fewer where the page would grow beyond PICTURE_BYTES."""
+SHOWN = 12
+"""Pictures of each round's questions and of each strategy's picks; fewer where they would outgrow the page."""
 PAGE_BYTES, PICTURE_BYTES, QUERY_BYTES = 2_900_000, 2_000_000, 700_000
 """What the page may take, in it the pictures that were asked, and those that strategies would ask for."""
 AROUND = 300
@@ -68,8 +68,7 @@ def write_report(
     """
     arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
     numbers = _numbers(arms, comparisons)
-    accelerators = [arm["trainer"]["accelerator"] for arm in recipe_resolved.get("arms", {}).values()]
-    called = seconds_called(environment.get("device", "CPU"), accelerators)
+    called = seconds_called({str(row.get("device", "")) for row in results})
     seen = [shown(comparison, numbers, called) for comparison in comparisons]
     seeds = sorted({int(row["seed"]) for row in results})
     budgets = sorted({labels for one in seen for labels in one["budgets"]})

@@ -151,3 +151,14 @@ def test_scipys_test_on_drawn_results() -> None:
     expected = stats.friedmanchisquare(*columns)
     assert (found["statistic"], found["p"]) == pytest.approx((expected.statistic, expected.pvalue))
     assert sum(found["ranks"].values()) == pytest.approx(6)
+
+
+def test_an_arm_with_one_label_count_cuts_no_curve_down() -> None:
+    """It has the label count that most arms have, and would leave nothing but that of the others."""
+    rows = [*rows_of({"plain": 0.6, "margin": 0.7}), *(row("at_once", seed, 30, 0.8) for seed in range(2))]
+    found = areas(rows, ["plain", "margin", "at_once"])
+    assert found is not None
+    assert found.labels == [10, 30] and found.arms == pytest.approx({"plain": 0.6, "margin": 0.7})
+    alone = areas([one for one in rows if one["labels"] == 30], ["plain", "margin", "at_once"])
+    assert alone is not None
+    assert alone.labels == [30] and alone.arms == pytest.approx({"plain": 0.6, "margin": 0.7, "at_once": 0.8})

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 from synthetic_results import synthetic_results
 
+from ssal.conclude import environment
 from ssal.errors import BadInput
-from ssal.evaluation.results import read_results, references_in, remarks, scores, write_results
+from ssal.evaluation.results import KEY, SECONDS, read_results, references_in, remarks, scores, write_results
 from ssal.evaluation.table import final_table, lines, percent
 
 
@@ -52,8 +53,20 @@ def test_the_columns_are_those_people_rely_on(tmp_path):
         "negative_log_likelihood",
     ]
     timings = (tmp_path / "timings.csv").read_text(encoding="utf-8").splitlines()
-    assert timings[0] == "arm,seed,round,labels,pretrain_seconds,train_seconds,score_seconds,select_seconds"
-    assert timings[1] == "supervised,0,0,20,0.0,3.0,0.4,0.02"
+    assert timings[0] == ",".join((*KEY, *SECONDS, "device", "threads"))
+    assert timings[1] == "supervised,0,0,20,0.0,3.0,0.4,0.02,,"
+
+
+def test_the_machine_is_that_of_the_rows(tmp_path):
+    rows = synthetic_results(seeds=1)
+    for at, row in enumerate(rows):
+        row |= {"device": "NVIDIA H200" if at % 2 else "CPU", "threads": 1}
+    write_results(tmp_path / "results.csv", rows)
+    assert "device" not in (tmp_path / "results.csv").read_text(encoding="utf-8"), "which follows from the recipe alone"
+    back = read_results(tmp_path / "results.csv")
+    assert back == rows
+    found = environment(back)
+    assert (found["device"], found["threads"]) == ("CPU, NVIDIA H200", "1")
 
 
 def test_an_empty_comparison_still_has_a_header_and_a_table(tmp_path):

@@ -48,6 +48,8 @@ def test_cells_end_with_a_state_whatever_happens_to_them(tmp_path: Path, monkeyp
     assert run("threads", [{}]) == [(0, "done", "5")]
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert run("threads", [{}]) == [(0, "done", str(local.threads_per_cell(2)))]
+    (alike,) = on_ray.run("cells_of_a_test:threads", [{}], ["a"], 2, gpus=1.0)
+    assert alike[1] == "done", "a cluster without a GPU is asked for none, and does not wait for one"
 
 
 def test_leaving_early_ends_the_cells(tmp_path: Path) -> None:

@@ -198,4 +198,19 @@ def test_what_is_submitted_when_a_user_stops_is_cancelled(
 )
 def test_an_executor_that_is_none_is_told_with_those_that_are(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        executor(text, tmp_path)
+        executor(text, tmp_path, ["cpu"])
+
+
+@pytest.mark.parametrize(
+    ("accelerators", "gpus", "ray", "slurm"),
+    [(["cpu"], [], 0, 0), (["auto"], [], 0.5, 0), (["auto"], ["0"], 0.5, 1), (["cpu", "gpu"], [], 0.5, 1)],
+)
+def test_other_machines_are_asked_for_gpus_by_what_the_arms_name(
+    tmp_path: Path, accelerators: list[str], gpus: list[str], ray: float, slurm: int
+) -> None:
+    """A login node has none, and a laptop that asks a cluster has none either."""
+    asked = {
+        name: executor(name, tmp_path, accelerators, gpus, cells_per_gpu=2).keywords["gpus"]  # type: ignore[attr-defined]
+        for name in ("ray", "slurm")
+    }
+    assert asked == {"ray": ray, "slurm": slurm}

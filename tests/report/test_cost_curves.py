@@ -57,16 +57,18 @@ def test_no_times_no_drawing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "accelerators", "called"),
+    ("devices", "called"),
     [
-        ("CPU", ["auto"], "seconds of computing"),
-        ("NVIDIA H200", ["auto", "gpu"], "GPU-seconds"),
-        ("NVIDIA H200", ["auto", "cpu"], "seconds of computing"),
+        ([], "seconds of computing"),
+        (["CPU"], "seconds of computing"),
+        (["NVIDIA H200"], "GPU-seconds"),
+        (["NVIDIA H200", "CPU"], "seconds of computing"),
     ],
 )
-def test_seconds_are_called_what_they_are(tmp_path: Path, device: str, accelerators: list[str], called: str) -> None:
-    assert seconds_called(device, accelerators) == called
-    arms = {str(number): {"trainer": {"accelerator": word}} for number, word in enumerate(accelerators)}
-    resolved = {"name": "synthetic", "arms": arms}
-    page = synthetic_report(tmp_path, recipe_resolved=resolved, environment={"device": device}).read_text("utf-8")
+def test_seconds_are_called_what_they_are(tmp_path: Path, devices: list[str], called: str) -> None:
+    assert seconds_called(devices) == called
+    rows = synthetic_results()
+    for at, row in enumerate(rows):
+        row |= {"device": devices[at % len(devices)]} if devices else {}
+    page = synthetic_report(tmp_path, results=rows).read_text("utf-8")
     assert f'<h3 class="gap">The same accuracy by {called}</h3>' in page
