@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 
 from ssal.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
 
 
 def fingerprint(*facts: Any) -> str:
@@ -161,6 +162,8 @@ def read_json(path: Path) -> Any:
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], **facts: Any) -> None:
     """Write named tensors, and facts about them as JSON, as safetensors to `path`, all or nothing."""
+    from safetensors.torch import save_file  # imports torch, which the labelling page does without
+
     with writing(path) as temporary:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(plain, temporary, {name: json.dumps(fact) for name, fact in facts.items()})
@@ -168,6 +171,8 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], **facts: Any) ->
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Return what `write_tensors` left at `path`. Raises BadInput where it is gone or damaged."""
+    from safetensors.torch import load_file
+
     with reading(path):
         return load_file(path)
 

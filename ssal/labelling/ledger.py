@@ -1,53 +1,57 @@
-"""The ledger: every label that was given, by whom, when, in which round and why. The only truth about labels."""
+"""The ledger: everything that was answered, by whom, when, in which round and why. The only truth about labels."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ssal.artefacts import make_folder
-from ssal.errors import BadInput
+from ssal.errors import BadInput, nearest
+from ssal.labelling.answers import LABEL, NONE, SKIPPED, Answer
+from ssal.labelling.chain import Chain
+from ssal.labelling.settle import settle
 
 GIVEN = "given"
 """The strategy's name for labels that the project started with; they cost no budget."""
-NO_CLASS = "none of the classes"
-"""What an answer without a label is called wherever answers are shown."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS labels (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    label TEXT NOT NULL,
-    who TEXT NOT NULL,
-    at TEXT NOT NULL,
-    round INTEGER NOT NULL,
-    strategy TEXT NOT NULL,
-    score REAL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON labels
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON labels
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-"""
+AUDIT = "audit"
+"""The strategy's name for images drawn at random to measure accuracy; their labels are never trained on."""
+ENTRY, SAID, UNDONE, RENAMED = EVENTS = ("entry", "said", "undone", "renamed")
+"""What a row of the ledger is: an image of a finished round; one answer of one person; one taken back; a class that is
+called otherwise from now on."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One answered image."""
+    """One image that a finished round asked for, and what was answered in the end."""
 
     id: str
     label: str | None
-    """None: the image is of none of the classes; an empty text in the file, which no class is called."""
     who: str
     round: int
     strategy: str
     score: float | None = None
     at: str = ""
+    kind: str = LABEL
+    """One of answers.KINDS; all but `label` come without one."""
+    seconds: float | None = None
+    """How long somebody looked at the image."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer of one person, as it came; a round's entry says what several of them come to."""
+
+    answer: Answer
+    round: int
+    via: str
+    """How it came: page, csv, folders or label_studio."""
+    decides: bool = False
+    """Whether it was a third look, which settles what others disagree on."""
+    position: int = field(default=0, compare=False)
+    """Its row of the ledger, from 1; 0 before it is written."""
 
 
 def numbers_of(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
@@ -58,83 +62,114 @@ def numbers_of(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
 
 
 class Ledger:
-    """An append-only SQLite file: a round's labels are all in it, or none; an acknowledged label survives a kill."""
+    """An append-only file: a round's entries are all in it, or none; an acknowledged answer survives a kill."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`, or start one."""
         self.path = path
         self.end: int | None = None
-        make_folder(path.parent)
-        with self._open() as connection:
-            connection.executescript(_SCHEMA)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection; raises BadInput, with what SQLite says, where the file or its disk do not serve."""
-        try:
-            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=60)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                yield connection
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.OperationalError as error:
-            raise BadInput(
-                f"{self.path}: {error}; labels that were written before are unchanged, nothing new was written. "
-                "Free some space, or see to the file's permissions, and run the same command again"
-            ) from error
-
-        except sqlite3.DatabaseError as error:
-            raise BadInput(
-                f"{self.path}: {error}; the file is damaged, and nothing was written. Put a copy of it back, or move "
-                f"{self.path.parent} away and start again"
-            ) from error
+        self.chain = Chain(path)
 
     def before(self, round_number: int) -> Ledger:
-        """Return the same ledger as it stood when `round_number` began: without the answers of that round and later."""
+        """Return the same ledger as it stood when `round_number` began: without the entries of that round and later.
+
+        Corrections and new names count in every round: a wrong label is wrong for all of them.
+        """
         view = copy(self)
         view.end = round_number if self.end is None else min(round_number, self.end)
         return view
 
     def append(self, entries: Iterable[Entry]) -> None:
-        """Write one round's labels in one transaction. Raises BadInput where an image has a label already."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [(e.id, e.label or "", e.who, e.at or now, e.round, e.strategy, e.score) for e in entries]
-        with self._open() as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(
-                    "INSERT INTO labels (id, label, who, at, round, strategy, score) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-                )
-                connection.execute("COMMIT")
-            except sqlite3.IntegrityError as error:
-                raise BadInput(
-                    f"{self.path}: an image of this round has a label already; nothing was written"
-                ) from error
+        """Write one round's entries in one transaction. Raises BadInput where one of its images has one already."""
+        self.chain.append(
+            {
+                "event": ENTRY, "id": e.id, "kind": e.kind, "label": e.label, "who": e.who, "at": e.at or _now(),
+                "seconds": e.seconds, "round": e.round, "strategy": e.strategy, "score": e.score,
+            }
+            for e in entries
+        )  # fmt: skip
+
+    def say(self, said: Iterable[Said]) -> list[int]:
+        """Write answers of people in one transaction, and return their positions."""
+        return self.chain.append(
+            {
+                "event": SAID, "id": s.answer.id, "kind": s.answer.kind, "label": s.answer.label, "who": s.answer.who,
+                "at": s.answer.at or _now(), "seconds": s.answer.seconds, "round": s.round, "via": s.via,
+                "decides": int(s.decides),
+            }
+            for s in said
+        )  # fmt: skip
+
+    def undo(self, position: int, who: str) -> Said:
+        """Take back the answer at `position` and return it. Raises BadInput where no answer stands there."""
+        standing = {one.position: one for one in self.said()}
+        if position not in standing:
+            raise BadInput(f"{self.path}: no answer stands at position {position}; `ssal ledger log` lists them")
+        taken = standing[position]
+        self.chain.append([{"event": UNDONE, "id": taken.answer.id, "who": who, "at": _now(), "about": str(position)}])
+        return taken
+
+    def rename(self, old: str, new: str, who: str) -> int:
+        """Call the class `old` `new` in all that was answered so far; return how many labels that is.
+
+        Two classes become one where `new` is one already. Raises BadInput where no label is called `old`.
+        """
+        called = [entry.label for entry in self.entries()] + [one.answer.label for one in self.said()]
+        if old not in called or old == new:
+            known = sorted({name for name in called if name is not None} - {new})
+            raise BadInput(f"{self.path}: no label is called {old!r}{nearest(old, known)} (labels: {', '.join(known)})")
+        self.chain.append([{"event": RENAMED, "label": new, "who": who, "at": _now(), "about": old}])
+        return called.count(old)
 
     def set_aside(self, path: Path) -> None:
         """Move the ledger to `path`, with all that a killed process has left in its write-ahead log."""
-        with self._open() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self.path.rename(path)
+        self.chain.set_aside(path)
+
+    def said(self) -> list[Said]:
+        """Return every answer of people that was not taken back, in the order in which they came."""
+        return _said(self.chain.rows())
+
+    def settled(self) -> dict[tuple[str, int], Answer | None]:
+        """Return what the answers to every image come to, by id and round; None where people disagree."""
+        return _settled(self.said())
 
     def entries(self) -> list[Entry]:
-        """Return every entry in the order it was written."""
-        with self._open() as connection:
-            rows = connection.execute("SELECT id, label, who, round, strategy, score, at FROM labels ORDER BY position")
-            entries = [Entry(id, label or None, *rest) for id, label, *rest in rows]
+        """Return every entry in the order it was written, as answers that came later have corrected it."""
+        rows = self.chain.rows()
+        names, later = _Names(rows), _settled(_said(rows))
+        entries = []
+        for row in rows:
+            if row["event"] != ENTRY:
+                continue
+            label = names.of(row["label"], row["position"])
+            entry = Entry(
+                row["id"], label, row["who"], row["round"], row["strategy"], row["score"], row["at"], row["kind"],
+                row["seconds"],
+            )  # fmt: skip
+            now = later.get((entry.id, entry.round))
+            if now is not None and (now.kind, now.label) != (entry.kind, entry.label):
+                entry = replace(entry, label=now.label, kind=now.kind, who=now.who, at=now.at)
+            entries.append(entry)
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
     def labels(self) -> dict[str, str]:
         """Return class name by image id, in the order the labels came; images of none of the classes have none.
 
-        This is all that training and signals see of the answers.
+        This is all that training and signals see of the answers: those of the audit slice are not among them.
         """
-        return {entry.id: entry.label for entry in self.entries() if entry.label is not None}
+        return {e.id: e.label for e in self.entries() if e.label is not None and e.strategy != AUDIT}
+
+    def audited(self) -> dict[str, str]:
+        """Return class name by id of the images that were drawn at random to measure accuracy, and have a class."""
+        return {e.id: e.label for e in self.entries() if e.label is not None and e.strategy == AUDIT}
+
+    def of_no_class(self) -> set[str]:
+        """Return the ids of images that were found to be of none of the classes, those of the audit slice left out."""
+        return {e.id for e in self.entries() if e.kind == NONE and e.strategy != AUDIT}
 
     def answered(self) -> set[str]:
         """Return the ids of all images that need not be asked for again, those of none of the classes among them."""
-        return {entry.id for entry in self.entries()}
+        return {e.id for e in self.entries() if e.kind != SKIPPED}
 
     def bought(self) -> int:
         """Return how many answers were asked for, whatever they are; what the project started with costs nothing."""
@@ -155,3 +190,46 @@ class Ledger:
         """Return class number by image id."""
         numbers = self.class_numbers(classes)
         return {id: numbers[label] for id, label in self.labels().items()}
+
+
+class _Names:
+    """What classes are called now that were renamed since."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        self._renamed = [(row["position"], row["about"], row["label"]) for row in rows if row["event"] == RENAMED]
+
+    def of(self, label: str | None, position: int) -> str | None:
+        for since, old, new in self._renamed:
+            if position < since and label == old:
+                label = new
+        return label
+
+
+def _said(rows: Sequence[dict[str, Any]]) -> list[Said]:
+    names = _Names(rows)
+    undone = {int(row["about"]) for row in rows if row["event"] == UNDONE}
+    return [
+        Said(
+            Answer(
+                row["id"], row["kind"], names.of(row["label"], row["position"]), row["who"], row["seconds"], row["at"]
+            ),
+            row["round"],
+            row["via"],
+            bool(row["decides"]),
+            row["position"],
+        )
+        for row in rows
+        if row["event"] == SAID and row["position"] not in undone
+    ]
+
+
+def _settled(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
+    of: dict[tuple[str, int], list[Said]] = {}
+    for one in said:
+        of.setdefault((one.answer.id, one.round), []).append(one)
+    decided = {place: [one for one in all_of if one.decides][-1:] or all_of for place, all_of in of.items()}
+    return {place: settle([one.answer for one in counting]) for place, counting in decided.items()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from ssal.errors import BadInput
-from ssal.labelling.ledger import GIVEN, Entry, Ledger
+from ssal.labelling.answers import CANNOT_TELL, LABEL, NONE, SKIPPED, Answer
+from ssal.labelling.ledger import AUDIT, GIVEN, Entry, Ledger, Said
 
 
 def entry(id: str, label: str | None, round_number: int = 0, strategy: str = "margin") -> Entry:
-    return Entry(id, label, "oracle", round_number, strategy, 0.5)
+    return Entry(id, label, "oracle", round_number, strategy, 0.5, kind=LABEL if label else NONE)
 
 
 def test_entries_come_back_in_order(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_a_second_label_refuses_the_whole_round(tmp_path: Path) -> None:
     assert ledger.labels() == {"a": "cat"}
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM labels", "UPDATE labels SET label = 'x'"])
+@pytest.mark.parametrize("statement", ["DELETE FROM ledger", "UPDATE ledger SET label = 'x'"])
 def test_nothing_is_taken_back(tmp_path: Path, statement: str) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.append([entry("a", "cat")])
@@ -70,6 +71,117 @@ def test_an_answer_without_a_label_costs_and_teaches_nothing(tmp_path: Path) -> 
     assert [one.label for one in ledger.entries()] == ["dog", None, "cat", None]
     with pytest.raises(BadInput, match="nothing was written"):
         ledger.append([entry("b", "dog", 2)])
+
+
+def said(id: str, answer: str | None, who: str = "ann", round_number: int = 0, **more: bool) -> Said:
+    """A class, or the kind of an answer without one; None is skipped."""
+    kind = answer if answer in (NONE, CANNOT_TELL) else LABEL if answer else SKIPPED
+    return Said(Answer(id, kind, answer if kind == LABEL else None, who), round_number, "page", **more)
+
+
+def test_what_people_say_stands_until_they_say_otherwise(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    first, second, third = ledger.say([said("a", "cat"), said("b", None), said("c", CANNOT_TELL)])
+    assert [one.position for one in ledger.said()] == [first, second, third] == [1, 2, 3]
+    ledger.say([said("a", "dog")])
+    assert [now and (now.kind, now.label) for now in ledger.settled().values()] == [
+        (LABEL, "dog"), (SKIPPED, None), (CANNOT_TELL, None),
+    ]  # fmt: skip
+    assert ledger.undo(4, "ann").answer.label == "dog"
+    assert ledger.settled()["a", 0] == ledger.said()[0].answer and ledger.said()[0].answer.label == "cat"
+    with pytest.raises(BadInput, match="no answer stands at position 4"):
+        ledger.undo(4, "ann")
+    assert ledger.entries() == [] and ledger.bought() == 0, "a round is not finished by what is said"
+    assert [row["event"] for row in ledger.chain.rows()] == ["said"] * 4 + ["undone"]
+
+
+def test_people_who_differ_are_settled_by_a_third_look(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.say([said("a", "cat"), said("a", None, "ben"), said("b", "cat"), said("b", "dog", "ben")])
+    assert ledger.settled()["a", 0] == ledger.said()[0].answer, "who skips leaves it to the others"
+    assert ledger.settled()["b", 0] is None
+    ledger.say([said("b", "dog", "eve", decides=True)])
+    assert (now := ledger.settled()["b", 0]) and (now.label, now.who) == ("dog", "eve")
+    ledger.say([said("b", "cat", "ann", decides=True)])
+    assert (now := ledger.settled()["b", 0]) and now.label == "cat", "the last third look counts"
+
+
+def test_a_later_answer_corrects_an_entry_wherever_labels_are_read(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry("a", "cat"), entry("b", "dog")])
+    ledger.append([entry("c", "cat", 1)])
+    ledger.say([said("a", "dog", "ben"), said("b", NONE, "ben", 0)])
+    assert ledger.labels() == {"a": "dog", "c": "cat"} == ledger.before(5).labels()
+    assert ledger.before(1).labels() == {"a": "dog"} and ledger.of_no_class() == {"b"}
+    assert [(e.who, e.strategy) for e in ledger.entries()] == [
+        ("ben", "margin"),
+        ("ben", "margin"),
+        ("oracle", "margin"),
+    ]
+    assert ledger.bought() == 3
+    ledger.undo(ledger.said()[0].position, "ben")
+    assert ledger.labels() == {"a": "cat", "c": "cat"}
+
+
+def test_a_class_is_called_otherwise_from_then_on(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry("a", "cat"), entry("b", "dog")])
+    ledger.say([said("c", "cat", round_number=1)])
+    assert ledger.rename("cat", "tiger", "ann") == 2
+    ledger.append([entry("d", "cat", 1)])  # a new class of the old name
+    assert ledger.labels() == {"a": "tiger", "b": "dog", "d": "cat"} and ledger.said()[0].answer.label == "tiger"
+    assert ledger.class_numbers(["cat", "dog", "tiger"]) == {"tiger": 0, "dog": 1, "cat": 2}
+    with pytest.raises(BadInput, match="no label is called 'tigre'; did you mean 'tiger'"):
+        ledger.rename("tigre", "lion", "ann")
+
+
+def test_the_audit_slice_and_skipped_images_are_no_labels(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    skipped = Entry("c", None, "ann", 0, "margin", kind=SKIPPED)
+    none = Entry("d", None, "ann", 0, AUDIT, kind=NONE)
+    ledger.append([entry("a", "cat"), entry("b", "dog", strategy=AUDIT), skipped, none])
+    assert ledger.labels() == {"a": "cat"} and ledger.audited() == {"b": "dog"} and ledger.of_no_class() == set()
+    assert ledger.class_numbers(["cat", "dog"]) == {"cat": 0, "dog": 1} and ledger.numbered(["cat", "dog"]) == {"a": 0}
+    assert ledger.bought() == 4 and ledger.answered() == {"a", "b", "d"}, "what was skipped may be asked for again"
+    ledger.append([entry("c", "dog", 1)])
+    assert ledger.labels() == {"a": "cat", "c": "dog"}
+
+
+def test_a_change_behind_its_back_is_found(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry("a", "cat"), entry("b", "dog")])
+    ledger.say([said("b", "cat")])
+    assert ledger.chain.damages() == []
+    with sqlite3.connect(ledger.path) as connection:
+        connection.execute("DROP TRIGGER no_update")
+        connection.execute("UPDATE ledger SET label = 'dog' WHERE position = 1")
+    assert ledger.chain.damages() == ["position 1 was changed, or a row before it"]
+    with sqlite3.connect(ledger.path) as connection:
+        connection.execute("DROP TRIGGER no_delete")
+        connection.execute("DELETE FROM ledger WHERE position = 2")
+        connection.execute("UPDATE ledger SET label = 'cat' WHERE position = 1")
+    assert ledger.chain.damages() == ["position 2 is missing"]
+
+
+OLD = """
+CREATE TABLE labels (position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, label TEXT NOT NULL,
+    who TEXT NOT NULL, at TEXT NOT NULL, round INTEGER NOT NULL, strategy TEXT NOT NULL, score REAL) STRICT;
+INSERT INTO labels (id, label, who, at, round, strategy, score) VALUES
+    ('a', 'cat', 'folder', '2026-01-01T00:00:00+00:00', 0, 'given', NULL),
+    ('b', '', 'inbox', '2026-01-02T00:00:00+00:00', 1, 'margin', 0.25);
+"""
+
+
+def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(OLD)
+    assert Ledger(path).entries() == Ledger(path).entries() == [
+        Entry("a", "cat", "folder", 0, GIVEN, None, "2026-01-01T00:00:00+00:00"),
+        Entry("b", None, "inbox", 1, "margin", 0.25, "2026-01-02T00:00:00+00:00", kind=NONE),
+    ]  # fmt: skip
+    Ledger(path).append([entry("c", "dog", 2)])
+    assert Ledger(path).labels() == {"a": "cat", "c": "dog"} and Ledger(path).chain.damages() == []
 
 
 WRITER = """
