@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssal import registry
@@ -59,13 +62,16 @@ def _of_arms(subject: str, phrases: Mapping[str, str | None]) -> list[str]:
 
 
 def _data(arms: Sequence[Arm], citing: Citing) -> list[str]:
+    ends = _ends({arm.data_path for arm in arms})
+
     def source(arm: Arm) -> str:
-        data = arm.data
+        data, end = arm.data, ends[arm.data_path]
         found = registry.find("dataset", data["source"])
-        size = f" at {data['size']} × {data['size']} pixels" if data.get("size") else ""
-        what = citing.method(found) + size if found.source else f"images of our own{size}"
+        kind = "tar" if end.endswith(".tar") else found.name
+        what = citing.method(found) if found.source else f"images of the {kind} “{end}”"
+        what += f" at {data['size']} × {data['size']} pixels" if data.get("size") else ""
         if found.name == EMBEDDINGS:
-            what = "embeddings of images, computed beforehand"
+            what = f"embeddings “{end}” of images, computed beforehand"
         changes = []
         if isinstance(data.get("imbalance"), dict):
             kept = [f"{100 * share:g} % of {name}" for name, share in data["imbalance"].items()]
@@ -79,6 +85,14 @@ def _data(arms: Sequence[Arm], citing: Citing) -> list[str]:
         return ", ".join([what, *changes])
 
     return _of_arms("The data were", {arm.name: source(arm) for arm in arms})
+
+
+def _ends(paths: Collection[str]) -> dict[str, str]:
+    """Return what each path is called without the folders it lies in, but for as many as tell two paths apart."""
+    # An absolute path has a last part where a relative one may be `.`; its root says nothing.
+    parts = {path: Path(os.path.abspath(path)).parts[1:] if path else () for path in paths}
+    tries = ({path: "/".join(every[-depth:]) for path, every in parts.items()} for depth in count(1))
+    return next(ends for ends in tries if len(set(ends.values())) == len(set(parts.values())))
 
 
 def _training(arms: Sequence[Arm], citing: Citing) -> list[str]:

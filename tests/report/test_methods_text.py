@@ -139,6 +139,44 @@ def test_drawn_sign_patterns_cite_how_they_are_counted(tmp_path: Path) -> None:
     assert "sign-flip tests with 99,999 drawn patterns (Fisher, 1935; Phipson & Smyth, 2010)." in told
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("source: folder, path: DIR/pets, size: 24", "images of the folder “pets” at 24 × 24 pixels."),
+        ("source: folder, path: DIR/pets.tar, size: 24", "images of the tar “pets.tar” at 24 × 24 pixels."),
+        ("source: csv, path: DIR/labels.csv", "images of the csv “labels.csv”."),
+        ("source: folder, path: ., size: 24", "images of the folder “here” at 24 × 24 pixels."),
+    ],
+)
+def test_data_of_ones_own_go_by_the_end_of_their_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, told: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    text = TWO_ARMS.replace("source: digits, size: 8", data.replace("DIR", str(tmp_path)))
+    first = text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    assert first.startswith(f"The data were {told} The network") and str(tmp_path) not in first
+
+
+def test_data_whose_paths_end_alike_are_told_apart(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("source: digits, size: 8", f"source: csv, path: {tmp_path}/cats/labels.csv")
+    text = text.replace("margin: {", f"margin: {{data: {{path: {tmp_path}/dogs/labels.csv}}, ")
+    first = text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    assert first.startswith(
+        "The data were images of the csv “cats/labels.csv” in “random”; images of the csv “dogs/labels.csv” in "
+        "“margin”."
+    )
+
+
+def test_embeddings_go_by_their_file_and_have_no_network(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("source: digits, size: 8", f"source: embeddings, path: {tmp_path}/clip.npy")
+    text = text.replace("method: supervised, steps: 5", "method: linear_probe")
+    first = text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    assert first.startswith(
+        "The data were embeddings “clip.npy” of images, computed beforehand. Classifiers were trained with linear_probe"
+    )
+
+
 def test_pretexts_shared_encoders_and_heads(tmp_path: Path) -> None:
     text = TWO_ARMS.replace("method: none", "method: simclr, encoders: 2").replace(
         "method: supervised, steps: 5", "method: fixmatch"
