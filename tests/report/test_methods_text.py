@@ -199,6 +199,46 @@ def test_pretexts_shared_encoders_and_heads(tmp_path: Path) -> None:
     assert "; loss_prediction (Yoo & Kweon, 2019) in “ranked”. Answers" in first
 
 
+def test_options_that_differ_between_arms_with_one_learner_are_named(tmp_path: Path) -> None:
+    text = TWO_ARMS + (
+        "  averaged: {learner: {augmentation: strong, swa_from: 0.75, warm_start: true, class_balanced: true}}\n"
+        "  linear: {learner: {method: linear_probe, penalty: 3.0}}\n"
+    )
+    arms = dict.fromkeys(("random", "margin", "averaged", "linear"), (0.4, 0.8))
+    assert (
+        "Classifiers were trained with supervised with augmentation weak, no swa_from and class_balanced false in "
+        "“random” and “margin”; supervised with augmentation strong, swa_from 0.75 and class_balanced true, each from "
+        "the weights of the round before in “averaged”; linear_probe (Chen et al., 2020) in “linear”. Every run"
+    ) in text_of(recipe_of(tmp_path, text), rows_of(3, **arms)).paragraphs[0]
+    # An arm that has no results has nothing to differ from.
+    few = {arm: arms[arm] for arm in ("random", "margin", "linear")}
+    told = text_of(recipe_of(tmp_path, text), rows_of(3, **few)).paragraphs[0]
+    assert "trained with supervised in “random” and “margin”; linear_probe (Chen et al., 2020) in “linear”. " in told
+
+
+def test_options_of_pretexts_and_strategies_that_differ_are_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import Tensor\nfrom ssal.registry import scores\n\n\n@scores\n"
+        "def unsure(probabilities: Tensor) -> Tensor:\n    return -probabilities.max(1).values\n"
+    )
+    text = TWO_ARMS.replace("method: none", "method: simclr") + (
+        "  short: {pretext: {epochs: 5}, acquisition: {first_round: kmeans, first_options: {iterations: 3}}}\n"
+        "  long: {acquisition: {first_round: kmeans, first_options: {iterations: 9}}}\n"
+        "  power: {acquisition: {strategy: stochastic, options: {scored_by: margin, form: power}}}\n"
+        "  softmax: {acquisition: {strategy: stochastic, options: {scored_by: entropy, form: softmax}}}\n"
+        "  one: {acquisition: {strategy: blend, options: {weights: {margin: 1.0, 'mine.py:unsure': 2.0}}}}\n"
+        "  two: {acquisition: {strategy: blend, options: {weights: {margin: 3.0, 'mine.py:unsure': 2.0}}}}\n"
+    )
+    recipe = recipe_of(tmp_path, text)
+    first = text_of(recipe, rows_of(3, **dict.fromkeys(recipe.arms, (0.4, 0.8)))).paragraphs[0]
+    assert "simclr (Chen et al., 2020) with epochs 5 had trained on the pool without labels" in first
+    assert "kmeans (Zhdanov, 2019) with iterations 3 in “short”; kmeans (Zhdanov, 2019) with iterations 9 in" in first
+    assert "over margin (Scheffer et al., 2001) with form power in “power”; stochastic" in first
+    assert "over entropy (Settles, 2009) with form softmax in “softmax”; blend" in first
+    assert "over margin (Scheffer et al., 2001) and unsure with weights {margin: 1.0, mine.py:unsure: 2.0} in" in first
+    assert str(tmp_path) not in first
+
+
 def test_what_holds_for_the_encoders_at_hand_names_its_own_tests(tmp_path: Path) -> None:
     text = TWO_ARMS.replace("method: none", "method: simclr, encoders: 2")
     told = text_of(recipe_of(tmp_path, text), rows_of(12)).paragraphs[1]
