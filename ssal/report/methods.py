@@ -70,6 +70,11 @@ def _differing(own: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> st
     return f" with {listed(told)}" if told else ""
 
 
+def _set(signal: str, arm: Arm, arms: Sequence[Arm]) -> str:
+    """Return how a source of signals is set in an arm, where it is not in all that have it."""
+    return _differing(arm.signals[signal], [one.signals[signal] for one in arms if signal in one.signals])
+
+
 def _in_words(value: Any) -> str:
     """Return a value as a recipe has it; a file of one's own goes by its name, without its folders."""
     if isinstance(value, Mapping):
@@ -133,7 +138,7 @@ def _training(arms: Sequence[Arm], citing: Citing) -> list[str]:
         return f"an encoder that {pretext} had trained on the pool without labels, from {weights}"
 
     def learner(arm: Arm) -> str:
-        heads = [citing.method(registry.find("signal", name)) for name in arm.companions]
+        heads = [citing.method(registry.find("signal", name)) + _set(name, arm, arms) for name in arm.companions]
         told = citing.method(registry.find("learner", arm.learner_method))
         alike = [one.learner for one in arms if one.learner_method == arm.learner_method]
         told += _differing({key: value for key, value in arm.learner.items() if key != WARM_START}, alike)
@@ -178,19 +183,22 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
 def _strategy(arm: Arm, arms: Sequence[Arm], first: bool, citing: Citing) -> str:
     """Return what chooses images, what it builds on, and the sources of its signals that are not its own."""
     found = [(one.first_round, one.first_options) if first else (one.strategy, one.options) for one in (arm, *arms)]
-    name, options = found[0]
+    name, own = found[0]
     strategy = registry.find("strategy", name)
     told = citing.method(strategy)
     if ".py:" in name:
         told += f" of our own file {strategy.file.name}"
-    if children := [citing.method(registry.find("strategy", child)) for child in strategy.children_in(options)]:
+    if children := [citing.method(registry.find("strategy", child)) for child in strategy.children_in(own)]:
         told += f" over {listed(children)}"
     # A single child has just been told; several have weights.
-    rest = {key: value for key, value in options.items() if key != strategy.children or not isinstance(value, str)}
+    rest = {key: value for key, value in own.items() if key != strategy.children or not isinstance(value, str)}
     told += _differing(rest, [others for other, others in found if other == name])
-    sources = [one for name, one in registry.sources_of(arm.needs(first)).items() if name not in arm.companions]
-    if signals := [citing.method(one) for one in sources if any(part not in told for part in apart(one.source))]:
-        told += f" on {listed(signals)}"
+    signals = []
+    for signal, source in registry.sources_of(arm.needs(first)).items():
+        options = _set(signal, arm, arms)
+        if signal not in arm.companions and (options or any(part not in told for part in apart(source.source))):
+            signals.append(citing.method(source) + options)
+    told += f" on {listed(signals)}" if signals else ""
     return told + (" from the second learner on" if arm.compares_rounds and not first else "")
 
 

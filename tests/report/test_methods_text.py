@@ -239,6 +239,26 @@ def test_options_of_pretexts_and_strategies_that_differ_are_named(tmp_path: Path
     assert str(tmp_path) not in first
 
 
+def test_settings_of_signals_and_heads_that_differ_are_named(tmp_path: Path) -> None:
+    text = TWO_ARMS + (
+        "  ten: {acquisition: {strategy: consistency}, signals: {views: {views: 10}}}\n"
+        "  fifty: {acquisition: {strategy: consistency}, signals: {views: {views: 50}}}\n"
+        "  always: {acquisition: {strategy: loss_prediction}, signals: {loss_prediction: {detach: always}}}\n"
+        "  late: {acquisition: {strategy: loss_prediction}, signals: {loss_prediction: {detach: late}}}\n"
+    )
+    recipe = recipe_of(tmp_path, text)
+    first = text_of(recipe, rows_of(3, **dict.fromkeys(recipe.arms, (0.4, 0.8)))).paragraphs[0]
+    assert (
+        "supervised and a head for loss_prediction (Yoo & Kweon, 2019) with detach always in “always”; supervised and "
+        "a head for loss_prediction (Yoo & Kweon, 2019) with detach late in “late”. "
+    ) in first
+    assert (
+        "consistency (Gao et al., 2020) on views (Gao et al., 2020) with views 10 in “ten”; consistency (Gao et al., "
+        "2020) on views (Gao et al., 2020) with views 50 in “fifty”; loss_prediction (Yoo & Kweon, 2019) in “always” "
+        "and “late”. "
+    ) in first
+
+
 def test_what_holds_for_the_encoders_at_hand_names_its_own_tests(tmp_path: Path) -> None:
     text = TWO_ARMS.replace("method: none", "method: simclr, encoders: 2")
     told = text_of(recipe_of(tmp_path, text), rows_of(12)).paragraphs[1]
