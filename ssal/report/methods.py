@@ -169,12 +169,21 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
         noise = f", {100 * wrong:g} % of them replaced by a wrong one on average" if wrong else ""
         return f"the labels of the data, hidden until they were asked for{noise}"
 
-    later = {arm.name: _strategy(arm, arms, False, citing) for arm in arms if arm.first_size < arm.budget}
-    first = {arm.name: _strategy(arm, arms, True, citing) for arm in arms if arm.data["labels"] == HIDDEN}
+    first: dict[str, str] = {}
+    others: dict[str, str] = {}
+    every: dict[str, str] = {}
+    for arm in arms:
+        given = arm.data["labels"] != HIDDEN
+        # Given labels train a learner before any are bought: then first_round chooses for what compares two, or never.
+        if begins := not given or arm.compares_rounds:
+            first[arm.name] = _strategy(arm, arms, True, citing)
+        if given or arm.first_size < arm.budget:
+            (others if begins else every)[arm.name] = _strategy(arm, arms, False, citing)
     return [
         *_of_arms("Every run bought", {arm.name: bought(arm) for arm in arms}),
         *_of_arms("The images of the first round were chosen with", {arm.name: first.get(arm.name) for arm in arms}),
-        *_of_arms("All others were chosen with", {arm.name: later.get(arm.name) for arm in arms}),
+        *_of_arms("All others were chosen with", {arm.name: others.get(arm.name) for arm in arms}),
+        *_of_arms("The images to label were chosen with", {arm.name: every.get(arm.name) for arm in arms}),
         *_of_arms("Answers were", {arm.name: answers(arm) for arm in arms}),
         "No label was held out for validation: the label counts hold every label that a run had.",
     ]

@@ -177,6 +177,24 @@ def test_embeddings_go_by_their_file_and_have_no_network(tmp_path: Path) -> None
     )
 
 
+def test_where_labels_are_given_no_first_round_is_told_apart(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("size: 8}", "size: 8, labels: given}").replace(
+        "compare:", "labelling: {answered_by: inbox}\ncompare:"
+    )
+    assert (
+        "Every run bought 5 labels a round, 20 in all, beside those that the data came with. "
+        "The images to label were chosen with random in “random”; margin (Scheffer et al., 2001) in “margin”. "
+        "Answers were given by people. "
+    ) in text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    text += "  tod: {acquisition: {strategy: tod}, learner: {warm_start: true}}\n"
+    arms = dict.fromkeys(("random", "margin", "tod"), (0.4, 0.8))
+    assert (
+        "The images of the first round were chosen with random in “tod”. "
+        "All others were chosen with tod (Huang et al., 2021) from the second learner on in “tod”. "
+        "The images to label were chosen with random in “random”; margin (Scheffer et al., 2001) in “margin”. "
+    ) in text_of(recipe_of(tmp_path, text), rows_of(3, **arms)).paragraphs[0]
+
+
 def test_pretexts_shared_encoders_and_heads(tmp_path: Path) -> None:
     text = TWO_ARMS.replace("method: none", "method: simclr, encoders: 2").replace(
         "method: supervised, steps: 5", "method: fixmatch"
