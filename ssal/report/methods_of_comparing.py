@@ -95,8 +95,8 @@ def _tests(said: Mapping[str, Any], citing: Citing) -> list[str]:
     if said["level"] != "exploratory":
         many = said["family"]["comparisons"] > 1 and said["sign_flip"]["holm_p"] is not None
         lines.append(f"p values are those of {_sign_flips(said['sign_flip'], said['family'], many, citing)}.")
-        if said["level"] == "significant":
-            lines.append(f"A difference was called significant where {_significant(many)}.")
+        if said["level"] == "significant" and said["sign_flip"]["holm_p"] is not None:
+            lines.append(f"A difference was called significant where {_significant(many, said['unit'])}.")
         if said["effect_size"]["hedges_g"] is not None:
             sizes = citing.function(significance.effect_size)
             lines.append(f"Effect sizes are Cohen's d of paired differences and Hedges' g{sizes}.")
@@ -106,7 +106,7 @@ def _tests(said: Mapping[str, Any], citing: Citing) -> list[str]:
         lines.append(
             "For these encoders alone, where only the draws are chance, every seed has its own difference: p values "
             f"are those of {_sign_flips(test, family, True, citing)}. It was called significant where "
-            f"{_significant(True)}."
+            f"{_significant(True, 'seed')}."
         )
     return lines
 
@@ -124,9 +124,13 @@ def _sign_flips(found: Mapping[str, Any], family: Mapping[str, Any], corrected: 
     return f"{test}, corrected over {over}{citing.function(significance.holm)}"
 
 
-def _significant(corrected: bool) -> str:
+def _significant(corrected: bool, unit: str) -> str:
+    """Return what claims.significant asks of a difference."""
     p = f"{'corrected ' * corrected}p value"
-    return f"its t interval leaves out zero and its {p} is at most {significance.ALPHA:g}"
+    return (
+        f"it has {sentences.SIGNIFICANT_FROM} {unit}s or more, its t interval leaves out zero, its {p} is at most "
+        f"{significance.ALPHA:g} and it does not round to {sentences.points(0.0)}"
+    )
 
 
 def _beside(said: Mapping[str, Any], citing: Citing) -> list[str]:

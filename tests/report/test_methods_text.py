@@ -114,9 +114,9 @@ def test_ten_seeds_name_the_tests_that_the_verdict_used(tmp_path: Path) -> None:
     found = text_of(recipe_of(tmp_path, text), rows_of(10, **arms))
     assert (
         "p values are those of two-sided exact sign-flip tests (Fisher, 1935), corrected over 2 comparisons with "
-        "“random” (Holm, 1979). A difference was called significant where its t interval leaves out zero and its "
-        "corrected p value is at most 0.05. Effect sizes are Cohen's d of paired differences and Hedges' g (Cohen, "
-        "1988; Hedges, 1981). "
+        "“random” (Holm, 1979). A difference was called significant where it has 10 seeds or more, its t interval "
+        "leaves out zero, its corrected p value is at most 0.05 and it does not round to 0.0 points. Effect sizes are "
+        "Cohen's d of paired differences and Hedges' g (Cohen, 1988; Hedges, 1981). "
     ) in found.paragraphs[1]
     assert (
         "two-sided paired t test at 0.05 finds one better (Ash et al., 2020; Lüth et al., 2023)" in found.paragraphs[1]
@@ -132,6 +132,23 @@ def test_one_seed_has_no_interval_and_one_comparison_no_correction(tmp_path: Pat
     five = text_of(recipe_of(tmp_path), rows_of(5))
     assert "p values are those of two-sided exact sign-flip tests (Fisher, 1935). " in five.paragraphs[1]
     assert "significant" not in five.paragraphs[1] and not any("Holm" in line for line in five.references)
+
+
+def test_the_rule_for_significant_leaves_out_what_rounds_to_nothing(tmp_path: Path) -> None:
+    rows = [{**row, "accuracy": 0.5 + 0.0001 * row["seed"]} for row in rows_of(10)]
+    for row in rows:
+        row["accuracy"] += (0.0003 + 0.00001 * row["seed"]) * (row["arm"] == "margin")
+    recipe = recipe_of(tmp_path)
+    said = verdict(rows, "random", "margin")
+    low, p = said["aubc"]["difference"]["low"], said["sign_flip"]["holm_p"]
+    assert low > 0 and p <= significance.ALPHA and said["seeds"] == 10 and not said["significant"]
+    assert "p value is at most 0.05 and it does not round to 0.0 points. " in text_of(recipe, rows).paragraphs[1]
+
+
+def test_what_is_never_called_significant_has_no_rule_for_it(tmp_path: Path) -> None:
+    rows = [{**row, "oracle": "oracle_greedy" * (row["arm"] == "margin")} for row in rows_of(10)]
+    told = text_of(recipe_of(tmp_path), rows).paragraphs[1]
+    assert "sign-flip tests (Fisher, 1935). Effect sizes" in told and "significant" not in told
 
 
 def test_drawn_sign_patterns_cite_how_they_are_counted(tmp_path: Path) -> None:
@@ -286,8 +303,8 @@ def test_what_holds_for_the_encoders_at_hand_names_its_own_tests(tmp_path: Path)
     assert (
         "For these encoders alone, where only the draws are chance, every seed has its own difference: p values are "
         "those of two-sided exact sign-flip tests (Fisher, 1935), corrected over 1 comparison with “random” (Holm, "
-        "1979). It was called significant where its t interval leaves out zero and its corrected p value is at most "
-        "0.05. "
+        "1979). It was called significant where it has 10 seeds or more, its t interval leaves out zero, its corrected "
+        "p value is at most 0.05 and it does not round to 0.0 points. "
     ) in told
 
 
