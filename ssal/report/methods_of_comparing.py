@@ -28,20 +28,36 @@ def seeds(results: Sequence[Row]) -> list[str]:
 
 
 def compared(recipe: Recipe, comparisons: Sequence[Comparison], citing: Citing) -> list[str]:
-    """Say how the claim was made under each condition; what holds under several is said once."""
+    """Say how the claim was made under each condition; what holds under all is said once."""
     found = [one for one in comparisons if one.verdict.get("aubc")]
-    lines = [
-        line
-        for one in found
-        for line in [
+    lines = {
+        one.condition: [
             *_pairs(recipe, one),
             *_outcome(one.verdict, citing),
             *_tests(one.verdict, citing),
             *_beside(one.verdict, citing),
         ]
-    ]
-    many = [f"The conditions {listed([one.condition for one in found])} were compared each on its own."]
-    return [*many * (len(found) > 1), *dict.fromkeys(lines)]
+        for one in found
+    }
+    said = []
+    if found and len(comparisons) > 1:
+        many = f"The conditions {listed([*lines])} were compared each on its own."
+        said = [many if len(found) > 1 else f"Of {len(comparisons)} conditions only {found[0].condition} was compared."]
+    for line in _merged(list(lines.values())):
+        under = [condition for condition, own in lines.items() if line in own]
+        said.append(line if len(under) == len(found) else f"Under {listed(under)}: {line}")
+    return said
+
+
+def _merged(texts: Sequence[Sequence[str]]) -> list[str]:
+    """Return every line of the texts once, a new one before the next that an earlier text has as well."""
+    merged: list[str] = []
+    for text in texts:
+        for place, line in enumerate(text):
+            if line not in merged:
+                following = (merged.index(later) for later in text[place + 1 :] if later in merged)
+                merged.insert(next(following, len(merged)), line)
+    return merged
 
 
 def _pairs(recipe: Recipe, one: Comparison) -> list[str]:

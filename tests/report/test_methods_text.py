@@ -380,6 +380,29 @@ def test_conditions_are_told_once_and_compared_apart(tmp_path: Path) -> None:
     assert second.count("The outcome is the paired difference") == second.count("“margin” was compared with") == 1
 
 
+def test_what_holds_under_some_conditions_says_under_which(tmp_path: Path) -> None:
+    text = TWO_ARMS + "zip:\n  acquisition: {query_size: [5, 2, 10], budget: [20, 20, 30]}\n"
+    recipe = recipe_of(tmp_path, text)
+    counts = {arm: tuple(recipe.arms[arm].rounds()) for arm in recipe.arms}
+    rows = [row for arm in counts for row in synthetic_results(10, counts[arm], arms={arm: (0.4, 0.8)})]
+    second = text_of(recipe, rows).paragraphs[1]
+    assert (
+        "The conditions query_size_5, query_size_2 and query_size_10 were compared each on its own. “margin” was "
+        "compared with “random” in pairs of runs with the same seed, which share the first 10 labels. Under "
+        "query_size_5 and query_size_2: The outcome is the paired difference of the area under the curve of test "
+        "accuracy over 10 to 20 labels, by"
+    ) in second
+    assert (
+        "over the logarithm of the label counts. Under query_size_10: The outcome is the paired difference of the area "
+        "under the curve of test accuracy over 10 to 30 labels, by"
+    ) in second
+    assert second.count("Under") == 2 and second.count("Intervals are") == second.count("p values are those of") == 1
+    alone = [row for row in rows if row["arm"].endswith("query_size_10")]
+    second = text_of(recipe, alone).paragraphs[1]
+    assert "10 seeds. Of 3 conditions only query_size_10 was compared. “margin” was" in second
+    assert "Under" not in second and "counts. Intervals are" in second
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.kind}:{method.name}")
 def test_the_source_of_every_method_is_listed_in_full(method: Method) -> None:
     for source in apart(method.source):
