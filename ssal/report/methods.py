@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssal import registry
@@ -17,6 +20,8 @@ from ssal.report.methods_of_comparing import HIDDEN, compared, measured, outside
 
 EMBEDDINGS = "embeddings"
 """The data source whose images have no pixels, so that there is no network and no pretext."""
+WARM_START = "warm_start"
+"""The option of learners that has words of its own, and has them where all arms have it as well."""
 
 
 class MethodsText(NamedTuple):
@@ -58,14 +63,40 @@ def _of_arms(subject: str, phrases: Mapping[str, str | None]) -> list[str]:
     return [f"{subject} {told}."] if told else []
 
 
+def _differing(own: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
+    """Return ` with` those options of a method that are not the same in all arms that have it, whose are `alike`."""
+    keys = [key for key, value in own.items() if any(one[key] != value for one in alike)]
+    told = [f"no {key}" if own[key] is None else f"{key} {_in_words(own[key])}" for key in keys]
+    return f" with {listed(told)}" if told else ""
+
+
+def _set(signal: str, arm: Arm, arms: Sequence[Arm]) -> str:
+    """Return how a source of signals is set in an arm, where it is not in all that have it."""
+    return _differing(arm.signals[signal], [one.signals[signal] for one in arms if signal in one.signals])
+
+
+def _in_words(value: Any) -> str:
+    """Return a value as a recipe has it; a file of one's own goes by its name, without its folders."""
+    if isinstance(value, Mapping):
+        pairs = [f"{_in_words(key)}: {_in_words(one)}" for key, one in value.items()]
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_in_words, value))}]"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return Path(text).name if os.path.isabs(text) else text
+
+
 def _data(arms: Sequence[Arm], citing: Citing) -> list[str]:
+    ends = _ends({arm.data_path for arm in arms})
+
     def source(arm: Arm) -> str:
-        data = arm.data
+        data, end = arm.data, ends[arm.data_path]
         found = registry.find("dataset", data["source"])
-        size = f" at {data['size']} × {data['size']} pixels" if data.get("size") else ""
-        what = citing.method(found) + size if found.source else f"images of our own{size}"
+        kind = "tar" if end.endswith(".tar") else found.name
+        what = citing.method(found) if found.source else f"images of the {kind} “{end}”"
+        what += f" at {data['size']} × {data['size']} pixels" if data.get("size") else ""
         if found.name == EMBEDDINGS:
-            what = "embeddings of images, computed beforehand"
+            what = f"embeddings “{end}” of images, computed beforehand"
         changes = []
         if isinstance(data.get("imbalance"), dict):
             kept = [f"{100 * share:g} % of {name}" for name, share in data["imbalance"].items()]
@@ -79,6 +110,14 @@ def _data(arms: Sequence[Arm], citing: Citing) -> list[str]:
         return ", ".join([what, *changes])
 
     return _of_arms("The data were", {arm.name: source(arm) for arm in arms})
+
+
+def _ends(paths: Collection[str]) -> dict[str, str]:
+    """Return what each path is called without the folders it lies in, but for as many as tell two paths apart."""
+    # An absolute path has a last part where a relative one may be `.`; its root says nothing.
+    parts = {path: Path(os.path.abspath(path)).parts[1:] if path else () for path in paths}
+    tries = ({path: "/".join(every[-depth:]) for path, every in parts.items()} for depth in count(1))
+    return next(ends for ends in tries if len(set(ends.values())) == len(set(parts.values())))
 
 
 def _training(arms: Sequence[Arm], citing: Citing) -> list[str]:
@@ -95,13 +134,16 @@ def _training(arms: Sequence[Arm], citing: Citing) -> list[str]:
         if arm.pretext_method == NO_PRETEXT:
             return weights
         pretext = citing.method(registry.find("pretext", arm.pretext_method))
+        pretext += _differing(arm.pretext, [one.pretext for one in arms if one.pretext_method == arm.pretext_method])
         return f"an encoder that {pretext} had trained on the pool without labels, from {weights}"
 
     def learner(arm: Arm) -> str:
-        heads = [citing.method(registry.find("signal", name)) for name in arm.companions]
-        beside = f" and a head for {listed(heads)}" if heads else ""
-        warm = ", each from the weights of the round before" if arm.learner.get("warm_start") else ""
-        return citing.method(registry.find("learner", arm.learner_method)) + beside + warm
+        heads = [citing.method(registry.find("signal", name)) + _set(name, arm, arms) for name in arm.companions]
+        told = citing.method(registry.find("learner", arm.learner_method))
+        alike = [one.learner for one in arms if one.learner_method == arm.learner_method]
+        told += _differing({key: value for key, value in arm.learner.items() if key != WARM_START}, alike)
+        told += f" and a head for {listed(heads)}" if heads else ""
+        return told + (", each from the weights of the round before" if arm.learner.get(WARM_START) else "")
 
     return [
         *_of_arms("The network was", {arm.name: network(arm) for arm in arms}),
@@ -127,29 +169,45 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
         noise = f", {100 * wrong:g} % of them replaced by a wrong one on average" if wrong else ""
         return f"the labels of the data, hidden until they were asked for{noise}"
 
-    later = {arm.name: _strategy(arm, False, citing) for arm in arms if arm.first_size < arm.budget}
-    first = {arm.name: _strategy(arm, True, citing) for arm in arms if arm.data["labels"] == HIDDEN}
+    first: dict[str, str] = {}
+    others: dict[str, str] = {}
+    every: dict[str, str] = {}
+    for arm in arms:
+        given = arm.data["labels"] != HIDDEN
+        # Given labels train a learner before any are bought: then first_round chooses for what compares two, or never.
+        if begins := not given or arm.compares_rounds:
+            first[arm.name] = _strategy(arm, arms, True, citing)
+        if given or arm.first_size < arm.budget:
+            (others if begins else every)[arm.name] = _strategy(arm, arms, False, citing)
     return [
         *_of_arms("Every run bought", {arm.name: bought(arm) for arm in arms}),
         *_of_arms("The images of the first round were chosen with", {arm.name: first.get(arm.name) for arm in arms}),
-        *_of_arms("All others were chosen with", {arm.name: later.get(arm.name) for arm in arms}),
+        *_of_arms("All others were chosen with", {arm.name: others.get(arm.name) for arm in arms}),
+        *_of_arms("The images to label were chosen with", {arm.name: every.get(arm.name) for arm in arms}),
         *_of_arms("Answers were", {arm.name: answers(arm) for arm in arms}),
         "No label was held out for validation: the label counts hold every label that a run had.",
     ]
 
 
-def _strategy(arm: Arm, first: bool, citing: Citing) -> str:
+def _strategy(arm: Arm, arms: Sequence[Arm], first: bool, citing: Citing) -> str:
     """Return what chooses images, what it builds on, and the sources of its signals that are not its own."""
-    name, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
+    found = [(one.first_round, one.first_options) if first else (one.strategy, one.options) for one in (arm, *arms)]
+    name, own = found[0]
     strategy = registry.find("strategy", name)
     told = citing.method(strategy)
     if ".py:" in name:
         told += f" of our own file {strategy.file.name}"
-    if children := [citing.method(registry.find("strategy", child)) for child in strategy.children_in(options)]:
+    if children := [citing.method(registry.find("strategy", child)) for child in strategy.children_in(own)]:
         told += f" over {listed(children)}"
-    sources = [one for name, one in registry.sources_of(arm.needs(first)).items() if name not in arm.companions]
-    if signals := [citing.method(one) for one in sources if any(part not in told for part in apart(one.source))]:
-        told += f" on {listed(signals)}"
+    # A single child has just been told; several have weights.
+    rest = {key: value for key, value in own.items() if key != strategy.children or not isinstance(value, str)}
+    told += _differing(rest, [others for other, others in found if other == name])
+    signals = []
+    for signal, source in registry.sources_of(arm.needs(first)).items():
+        options = _set(signal, arm, arms)
+        if signal not in arm.companions and (options or any(part not in told for part in apart(source.source))):
+            signals.append(citing.method(source) + options)
+    told += f" on {listed(signals)}" if signals else ""
     return told + (" from the second learner on" if arm.compares_rounds and not first else "")
 
 

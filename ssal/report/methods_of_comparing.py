@@ -28,20 +28,36 @@ def seeds(results: Sequence[Row]) -> list[str]:
 
 
 def compared(recipe: Recipe, comparisons: Sequence[Comparison], citing: Citing) -> list[str]:
-    """Say how the claim was made under each condition; what holds under several is said once."""
+    """Say how the claim was made under each condition; what holds under all is said once."""
     found = [one for one in comparisons if one.verdict.get("aubc")]
-    lines = [
-        line
-        for one in found
-        for line in [
+    lines = {
+        one.condition: [
             *_pairs(recipe, one),
             *_outcome(one.verdict, citing),
             *_tests(one.verdict, citing),
             *_beside(one.verdict, citing),
         ]
-    ]
-    many = [f"The conditions {listed([one.condition for one in found])} were compared each on its own."]
-    return [*many * (len(found) > 1), *dict.fromkeys(lines)]
+        for one in found
+    }
+    said = []
+    if found and len(comparisons) > 1:
+        many = f"The conditions {listed([*lines])} were compared each on its own."
+        said = [many if len(found) > 1 else f"Of {len(comparisons)} conditions only {found[0].condition} was compared."]
+    for line in _merged(list(lines.values())):
+        under = [condition for condition, own in lines.items() if line in own]
+        said.append(line if len(under) == len(found) else f"Under {listed(under)}: {line}")
+    return said
+
+
+def _merged(texts: Sequence[Sequence[str]]) -> list[str]:
+    """Return every line of the texts once, a new one before the next that an earlier text has as well."""
+    merged: list[str] = []
+    for text in texts:
+        for place, line in enumerate(text):
+            if line not in merged:
+                following = (merged.index(later) for later in text[place + 1 :] if later in merged)
+                merged.insert(next(following, len(merged)), line)
+    return merged
 
 
 def _pairs(recipe: Recipe, one: Comparison) -> list[str]:
@@ -95,8 +111,8 @@ def _tests(said: Mapping[str, Any], citing: Citing) -> list[str]:
     if said["level"] != "exploratory":
         many = said["family"]["comparisons"] > 1 and said["sign_flip"]["holm_p"] is not None
         lines.append(f"p values are those of {_sign_flips(said['sign_flip'], said['family'], many, citing)}.")
-        if said["level"] == "significant":
-            lines.append(f"A difference was called significant where {_significant(many)}.")
+        if said["level"] == "significant" and said["sign_flip"]["holm_p"] is not None:
+            lines.append(f"A difference was called significant where {_significant(many, said['unit'])}.")
         if said["effect_size"]["hedges_g"] is not None:
             sizes = citing.function(significance.effect_size)
             lines.append(f"Effect sizes are Cohen's d of paired differences and Hedges' g{sizes}.")
@@ -106,7 +122,7 @@ def _tests(said: Mapping[str, Any], citing: Citing) -> list[str]:
         lines.append(
             "For these encoders alone, where only the draws are chance, every seed has its own difference: p values "
             f"are those of {_sign_flips(test, family, True, citing)}. It was called significant where "
-            f"{_significant(True)}."
+            f"{_significant(True, 'seed')}."
         )
     return lines
 
@@ -124,9 +140,13 @@ def _sign_flips(found: Mapping[str, Any], family: Mapping[str, Any], corrected: 
     return f"{test}, corrected over {over}{citing.function(significance.holm)}"
 
 
-def _significant(corrected: bool) -> str:
+def _significant(corrected: bool, unit: str) -> str:
+    """Return what claims.significant asks of a difference."""
     p = f"{'corrected ' * corrected}p value"
-    return f"its t interval leaves out zero and its {p} is at most {significance.ALPHA:g}"
+    return (
+        f"it has {sentences.SIGNIFICANT_FROM} {unit}s or more, its t interval leaves out zero, its {p} is at most "
+        f"{significance.ALPHA:g} and it does not round to {sentences.points(0.0)}"
+    )
 
 
 def _beside(said: Mapping[str, Any], citing: Citing) -> list[str]:

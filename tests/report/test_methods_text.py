@@ -114,9 +114,9 @@ def test_ten_seeds_name_the_tests_that_the_verdict_used(tmp_path: Path) -> None:
     found = text_of(recipe_of(tmp_path, text), rows_of(10, **arms))
     assert (
         "p values are those of two-sided exact sign-flip tests (Fisher, 1935), corrected over 2 comparisons with "
-        "“random” (Holm, 1979). A difference was called significant where its t interval leaves out zero and its "
-        "corrected p value is at most 0.05. Effect sizes are Cohen's d of paired differences and Hedges' g (Cohen, "
-        "1988; Hedges, 1981). "
+        "“random” (Holm, 1979). A difference was called significant where it has 10 seeds or more, its t interval "
+        "leaves out zero, its corrected p value is at most 0.05 and it does not round to 0.0 points. Effect sizes are "
+        "Cohen's d of paired differences and Hedges' g (Cohen, 1988; Hedges, 1981). "
     ) in found.paragraphs[1]
     assert (
         "two-sided paired t test at 0.05 finds one better (Ash et al., 2020; Lüth et al., 2023)" in found.paragraphs[1]
@@ -134,9 +134,82 @@ def test_one_seed_has_no_interval_and_one_comparison_no_correction(tmp_path: Pat
     assert "significant" not in five.paragraphs[1] and not any("Holm" in line for line in five.references)
 
 
+def test_the_rule_for_significant_leaves_out_what_rounds_to_nothing(tmp_path: Path) -> None:
+    rows = [{**row, "accuracy": 0.5 + 0.0001 * row["seed"]} for row in rows_of(10)]
+    for row in rows:
+        row["accuracy"] += (0.0003 + 0.00001 * row["seed"]) * (row["arm"] == "margin")
+    recipe = recipe_of(tmp_path)
+    said = verdict(rows, "random", "margin")
+    low, p = said["aubc"]["difference"]["low"], said["sign_flip"]["holm_p"]
+    assert low > 0 and p <= significance.ALPHA and said["seeds"] == 10 and not said["significant"]
+    assert "p value is at most 0.05 and it does not round to 0.0 points. " in text_of(recipe, rows).paragraphs[1]
+
+
+def test_what_is_never_called_significant_has_no_rule_for_it(tmp_path: Path) -> None:
+    rows = [{**row, "oracle": "oracle_greedy" * (row["arm"] == "margin")} for row in rows_of(10)]
+    told = text_of(recipe_of(tmp_path), rows).paragraphs[1]
+    assert "sign-flip tests (Fisher, 1935). Effect sizes" in told and "significant" not in told
+
+
 def test_drawn_sign_patterns_cite_how_they_are_counted(tmp_path: Path) -> None:
     told = text_of(recipe_of(tmp_path), rows_of(40)).paragraphs[1]
     assert "sign-flip tests with 99,999 drawn patterns (Fisher, 1935; Phipson & Smyth, 2010)." in told
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("source: folder, path: DIR/pets, size: 24", "images of the folder “pets” at 24 × 24 pixels."),
+        ("source: folder, path: DIR/pets.tar, size: 24", "images of the tar “pets.tar” at 24 × 24 pixels."),
+        ("source: csv, path: DIR/labels.csv", "images of the csv “labels.csv”."),
+        ("source: folder, path: ., size: 24", "images of the folder “here” at 24 × 24 pixels."),
+    ],
+)
+def test_data_of_ones_own_go_by_the_end_of_their_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, told: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    text = TWO_ARMS.replace("source: digits, size: 8", data.replace("DIR", str(tmp_path)))
+    first = text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    assert first.startswith(f"The data were {told} The network") and str(tmp_path) not in first
+
+
+def test_data_whose_paths_end_alike_are_told_apart(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("source: digits, size: 8", f"source: csv, path: {tmp_path}/cats/labels.csv")
+    text = text.replace("margin: {", f"margin: {{data: {{path: {tmp_path}/dogs/labels.csv}}, ")
+    first = text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    assert first.startswith(
+        "The data were images of the csv “cats/labels.csv” in “random”; images of the csv “dogs/labels.csv” in "
+        "“margin”."
+    )
+
+
+def test_embeddings_go_by_their_file_and_have_no_network(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("source: digits, size: 8", f"source: embeddings, path: {tmp_path}/clip.npy")
+    text = text.replace("method: supervised, steps: 5", "method: linear_probe")
+    first = text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    assert first.startswith(
+        "The data were embeddings “clip.npy” of images, computed beforehand. Classifiers were trained with linear_probe"
+    )
+
+
+def test_where_labels_are_given_no_first_round_is_told_apart(tmp_path: Path) -> None:
+    text = TWO_ARMS.replace("size: 8}", "size: 8, labels: given}").replace(
+        "compare:", "labelling: {answered_by: inbox}\ncompare:"
+    )
+    assert (
+        "Every run bought 5 labels a round, 20 in all, beside those that the data came with. "
+        "The images to label were chosen with random in “random”; margin (Scheffer et al., 2001) in “margin”. "
+        "Answers were given by people. "
+    ) in text_of(recipe_of(tmp_path, text), rows_of(3)).paragraphs[0]
+    text += "  tod: {acquisition: {strategy: tod}, learner: {warm_start: true}}\n"
+    arms = dict.fromkeys(("random", "margin", "tod"), (0.4, 0.8))
+    assert (
+        "The images of the first round were chosen with random in “tod”. "
+        "All others were chosen with tod (Huang et al., 2021) from the second learner on in “tod”. "
+        "The images to label were chosen with random in “random”; margin (Scheffer et al., 2001) in “margin”. "
+    ) in text_of(recipe_of(tmp_path, text), rows_of(3, **arms)).paragraphs[0]
 
 
 def test_pretexts_shared_encoders_and_heads(tmp_path: Path) -> None:
@@ -161,6 +234,66 @@ def test_pretexts_shared_encoders_and_heads(tmp_path: Path) -> None:
     assert "; loss_prediction (Yoo & Kweon, 2019) in “ranked”. Answers" in first
 
 
+def test_options_that_differ_between_arms_with_one_learner_are_named(tmp_path: Path) -> None:
+    text = TWO_ARMS + (
+        "  averaged: {learner: {augmentation: strong, swa_from: 0.75, warm_start: true, class_balanced: true}}\n"
+        "  linear: {learner: {method: linear_probe, penalty: 3.0}}\n"
+    )
+    arms = dict.fromkeys(("random", "margin", "averaged", "linear"), (0.4, 0.8))
+    assert (
+        "Classifiers were trained with supervised with augmentation weak, no swa_from and class_balanced false in "
+        "“random” and “margin”; supervised with augmentation strong, swa_from 0.75 and class_balanced true, each from "
+        "the weights of the round before in “averaged”; linear_probe (Chen et al., 2020) in “linear”. Every run"
+    ) in text_of(recipe_of(tmp_path, text), rows_of(3, **arms)).paragraphs[0]
+    # An arm that has no results has nothing to differ from.
+    few = {arm: arms[arm] for arm in ("random", "margin", "linear")}
+    told = text_of(recipe_of(tmp_path, text), rows_of(3, **few)).paragraphs[0]
+    assert "trained with supervised in “random” and “margin”; linear_probe (Chen et al., 2020) in “linear”. " in told
+
+
+def test_options_of_pretexts_and_strategies_that_differ_are_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import Tensor\nfrom ssal.registry import scores\n\n\n@scores\n"
+        "def unsure(probabilities: Tensor) -> Tensor:\n    return -probabilities.max(1).values\n"
+    )
+    text = TWO_ARMS.replace("method: none", "method: simclr") + (
+        "  short: {pretext: {epochs: 5}, acquisition: {first_round: kmeans, first_options: {iterations: 3}}}\n"
+        "  long: {acquisition: {first_round: kmeans, first_options: {iterations: 9}}}\n"
+        "  power: {acquisition: {strategy: stochastic, options: {scored_by: margin, form: power}}}\n"
+        "  softmax: {acquisition: {strategy: stochastic, options: {scored_by: entropy, form: softmax}}}\n"
+        "  one: {acquisition: {strategy: blend, options: {weights: {margin: 1.0, 'mine.py:unsure': 2.0}}}}\n"
+        "  two: {acquisition: {strategy: blend, options: {weights: {margin: 3.0, 'mine.py:unsure': 2.0}}}}\n"
+    )
+    recipe = recipe_of(tmp_path, text)
+    first = text_of(recipe, rows_of(3, **dict.fromkeys(recipe.arms, (0.4, 0.8)))).paragraphs[0]
+    assert "simclr (Chen et al., 2020) with epochs 5 had trained on the pool without labels" in first
+    assert "kmeans (Zhdanov, 2019) with iterations 3 in “short”; kmeans (Zhdanov, 2019) with iterations 9 in" in first
+    assert "over margin (Scheffer et al., 2001) with form power in “power”; stochastic" in first
+    assert "over entropy (Settles, 2009) with form softmax in “softmax”; blend" in first
+    assert "over margin (Scheffer et al., 2001) and unsure with weights {margin: 1.0, mine.py:unsure: 2.0} in" in first
+    assert str(tmp_path) not in first
+
+
+def test_settings_of_signals_and_heads_that_differ_are_named(tmp_path: Path) -> None:
+    text = TWO_ARMS + (
+        "  ten: {acquisition: {strategy: consistency}, signals: {views: {views: 10}}}\n"
+        "  fifty: {acquisition: {strategy: consistency}, signals: {views: {views: 50}}}\n"
+        "  always: {acquisition: {strategy: loss_prediction}, signals: {loss_prediction: {detach: always}}}\n"
+        "  late: {acquisition: {strategy: loss_prediction}, signals: {loss_prediction: {detach: late}}}\n"
+    )
+    recipe = recipe_of(tmp_path, text)
+    first = text_of(recipe, rows_of(3, **dict.fromkeys(recipe.arms, (0.4, 0.8)))).paragraphs[0]
+    assert (
+        "supervised and a head for loss_prediction (Yoo & Kweon, 2019) with detach always in “always”; supervised and "
+        "a head for loss_prediction (Yoo & Kweon, 2019) with detach late in “late”. "
+    ) in first
+    assert (
+        "consistency (Gao et al., 2020) on views (Gao et al., 2020) with views 10 in “ten”; consistency (Gao et al., "
+        "2020) on views (Gao et al., 2020) with views 50 in “fifty”; loss_prediction (Yoo & Kweon, 2019) in “always” "
+        "and “late”. "
+    ) in first
+
+
 def test_what_holds_for_the_encoders_at_hand_names_its_own_tests(tmp_path: Path) -> None:
     text = TWO_ARMS.replace("method: none", "method: simclr, encoders: 2")
     told = text_of(recipe_of(tmp_path, text), rows_of(12)).paragraphs[1]
@@ -170,8 +303,8 @@ def test_what_holds_for_the_encoders_at_hand_names_its_own_tests(tmp_path: Path)
     assert (
         "For these encoders alone, where only the draws are chance, every seed has its own difference: p values are "
         "those of two-sided exact sign-flip tests (Fisher, 1935), corrected over 1 comparison with “random” (Holm, "
-        "1979). It was called significant where its t interval leaves out zero and its corrected p value is at most "
-        "0.05. "
+        "1979). It was called significant where it has 10 seeds or more, its t interval leaves out zero, its corrected "
+        "p value is at most 0.05 and it does not round to 0.0 points. "
     ) in told
 
 
@@ -245,6 +378,29 @@ def test_conditions_are_told_once_and_compared_apart(tmp_path: Path) -> None:
     assert len(recipe.conditions) == 2 and "5 a round from then on, 20 in all in “" in first
     assert f"The conditions {' and '.join(recipe.conditions)} were compared each on its own." in second
     assert second.count("The outcome is the paired difference") == second.count("“margin” was compared with") == 1
+
+
+def test_what_holds_under_some_conditions_says_under_which(tmp_path: Path) -> None:
+    text = TWO_ARMS + "zip:\n  acquisition: {query_size: [5, 2, 10], budget: [20, 20, 30]}\n"
+    recipe = recipe_of(tmp_path, text)
+    counts = {arm: tuple(recipe.arms[arm].rounds()) for arm in recipe.arms}
+    rows = [row for arm in counts for row in synthetic_results(10, counts[arm], arms={arm: (0.4, 0.8)})]
+    second = text_of(recipe, rows).paragraphs[1]
+    assert (
+        "The conditions query_size_5, query_size_2 and query_size_10 were compared each on its own. “margin” was "
+        "compared with “random” in pairs of runs with the same seed, which share the first 10 labels. Under "
+        "query_size_5 and query_size_2: The outcome is the paired difference of the area under the curve of test "
+        "accuracy over 10 to 20 labels, by"
+    ) in second
+    assert (
+        "over the logarithm of the label counts. Under query_size_10: The outcome is the paired difference of the area "
+        "under the curve of test accuracy over 10 to 30 labels, by"
+    ) in second
+    assert second.count("Under") == 2 and second.count("Intervals are") == second.count("p values are those of") == 1
+    alone = [row for row in rows if row["arm"].endswith("query_size_10")]
+    second = text_of(recipe, alone).paragraphs[1]
+    assert "10 seeds. Of 3 conditions only query_size_10 was compared. “margin” was" in second
+    assert "Under" not in second and "counts. Intervals are" in second
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.kind}:{method.name}")
