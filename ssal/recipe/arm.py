@@ -37,6 +37,7 @@ ABSENT = {
     "data.redundancy": 0,
     "data.pool_seed": 0,
     "labelling.noise": 0.0,
+    "labelling.audit": 0.0,
     "learner.augmentation": "weak",
     "learner.optimiser": "sgd",
     "learner.adam_learning_rate": 0.001,
@@ -71,6 +72,8 @@ class Arm:
     answered_by: str
     labelling: dict[str, Any]
     """Options of who answers."""
+    audit: float
+    """Share of every purchase that is drawn at random, to measure accuracy."""
     references: tuple[str, ...]
     trainer: dict[str, Any]
     record: dict[str, Any]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ssal import registry
-from ssal.acquisition.choose import Choice, choose, missing
+from ssal.acquisition.choose import choose, missing
+from ssal.acquisition.chosen import Choice
 from ssal.errors import BadInput
 from ssal.registry import Method, scores, selects
 
@@ -18,11 +19,11 @@ PROBABILITIES = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3], [0.6, 0.4], [1
 
 
 def ask(
-    method: Method, size: int = 2, seed: int = 0, ids: list[str] = IDS, folder: Path | None = None, **options: Any
+    method: Method, size: int = 2, seed: int = 0, ids: list[str] = IDS, **options: Any
 ) -> list[Choice]:
     generator = torch.Generator().manual_seed(seed)
     table = {"probabilities": PROBABILITIES, "features": PROBABILITIES, "labelled_features": torch.eye(2)}
-    return choose(method, table, ids, size, generator, classes=2, options=options, folder=folder)
+    return choose(method, table, ids, size, generator, classes=2, options=options)
 
 
 def filed(decorate, answer) -> Method:
@@ -177,7 +178,7 @@ def test_a_draw_that_decides_is_not_silent(size: int, warned: bool, caplog: pyte
     """Where scores, or all that a strategy looks at, are the same for all images; not where all images are taken."""
     told = "nothing tells the 5 images apart, so the choice is a random draw"
     flat = {"probabilities": PROBABILITIES, "features": torch.ones(5, 3), "labelled_features": torch.zeros(1, 3)}
-    given: dict[str, Any] = {"classes": 2, "options": {}, "folder": None}
+    given: dict[str, Any] = {"classes": 2, "options": {}}
     for name in ("featdist", "coreset", "stochastic", "margin", "random"):
         caplog.clear()
         if name in ("stochastic", "margin"):
