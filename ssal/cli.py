@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import encoders, listing, looking, running
+from ssal.commands import encoders, ledgers, listing, looking, running
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -35,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(ledgers.ledger, name="ledger")
 
 
 @app.callback()

@@ -47,7 +47,9 @@ def prepare_question(
     if len(images.pool.shape) == 3:
         near = _neighbours(ids, images, encoder, ledger)
         place = make_folder(folder / QUESTION)
-        files = _pictures(place, [*ids, *dict.fromkeys(id for found in near.values() for id in found)], ids, arm, images)
+        files = _pictures(
+            place, [*ids, *dict.fromkeys(id for found in near.values() for id in found)], ids, arm, images
+        )
         labels = ledger.labels()
         write_json(
             place / "question.json",
@@ -63,7 +65,9 @@ def prepare_question(
                         **files[id],
                         "suggestions": suggested.get(id, []),
                         "why": _why(suggested.get(id, [])),
-                        "neighbours": [{"file": files[other]["file"], "label": labels[other]} for other in near.get(id, ())],
+                        "neighbours": [
+                            {"file": files[other]["file"], "label": labels[other]} for other in near.get(id, ())
+                        ],
                     }
                     for id in ids
                 ],
@@ -72,7 +76,9 @@ def prepare_question(
     return {id: found[0] for id, found in suggested.items()}
 
 
-def _suggestions(ids: Sequence[str], images: Images, ledger: Ledger, folder: Path) -> dict[str, list[tuple[str, float]]]:
+def _suggestions(
+    ids: Sequence[str], images: Images, ledger: Ledger, folder: Path
+) -> dict[str, list[tuple[str, float]]]:
     """Return the likeliest classes of every image, with their probabilities; empty before the first learner."""
     if not (folder / OUTPUTS).exists():
         return {}
@@ -109,7 +115,9 @@ def _why(suggestions: Sequence[tuple[str, float]]) -> str:
 
 def _chosen_by(chosen: Sequence[Choice], arm: Arm) -> str:
     named = next((choice.strategy for choice in chosen), arm.strategy)
-    drawn = f"; {100 * arm.audit:.0f} % are drawn at random, to measure accuracy, and look like the others" * bool(arm.audit)
+    drawn = f"; {100 * arm.audit:.0f} % are drawn at random, to measure accuracy, and look like the others" * bool(
+        arm.audit
+    )
     return f"{named}{drawn}"
 
 

@@ -112,8 +112,7 @@ def _choose(
     aside: Collection[str],
     folder: Path,
 ) -> None:
-    """Choose `size` images, or as many as people were asked for, the audit's among them; leave chosen.csv, asked.json.
-    """
+    """Choose `size` images, or as many as people were asked for, the audit's among them; leave chosen.csv, asked.json."""
     learned_before = number > 0 and ledger.before(number - 1).labels()
     previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
     first = learner is None or (arm.compares_rounds and previous is None)

@@ -41,6 +41,7 @@ TOP = {
     "asked": 4,
     "project": 4,
     "audit": 4,
+    "outlook": 4,
     "query": 4,
     "standing": 4,
     "claim": 4,

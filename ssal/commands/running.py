@@ -36,10 +36,13 @@ def run(
 ) -> None:
     """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
     from ssal.compare import run_all
+    from ssal.outlook import outlooks
 
     loaded = load(recipe, overrides)
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu)
     _table(ended, checkpoints / loaded.name / "results.csv")
+    for line in outlooks(loaded, checkpoints):
+        typer.echo(line)
     _leave(ended)
 
 

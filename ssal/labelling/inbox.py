@@ -53,7 +53,7 @@ def inbox(
     if waiting := [id for id in ids if answers[id] is None]:
         told = f", on {len(differ)} of which people differ (a third look decides)" if differ else ""
         raise Waiting(
-            f"{len(waiting)} images wait for labels{told}: type ssal label {{recipe}}, or write a class into the label "
+            f"{len(waiting)} images wait for labels{told}: type ssal label and the recipe, or write a class into the label "
             f"column of {file} ({listing(images.classes, 10)}); then run the same command again"
         )
     return {id: answer for id, answer in answers.items() if answer is not None}
@@ -62,15 +62,17 @@ def inbox(
 def record(answers: Iterable[Answer], ledger: Ledger, number: int, via: str, who: str = "") -> int:
     """Write answers of a file for round `number` into the ledger, once however often it is read; return how many.
 
-    `who` is who gave those whose file does not say: the user of this machine, unless named.
+    So what was corrected or taken back since then stays so until the file says something new. `who` is who gave those
+    whose file does not say: the user of this machine, unless named.
     """
     who = who or getpass.getuser()
-    last = {(one.answer.id, one.answer.who): one.answer for one in ledger.said() if one.round == number}
+    before = [one for one in ledger.said(undone=True) if (one.round, one.via) == (number, via)]
+    last = {(one.answer.id, one.answer.who): one.answer for one in before}
     new = []
     for answer in answers:
         by = answer.who or who
-        before = last.get((answer.id, by))
-        if before is None or (before.kind, before.label) != (answer.kind, answer.label):
+        known = last.get((answer.id, by))
+        if known is None or (known.kind, known.label) != (answer.kind, answer.label):
             new.append(Said(Answer(answer.id, answer.kind, answer.label, by, answer.seconds, answer.at), number, via))
     ledger.say(new)
     return len(new)

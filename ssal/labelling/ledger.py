@@ -11,7 +11,7 @@ from typing import Any
 
 from ssal.errors import BadInput, nearest
 from ssal.labelling.answers import LABEL, NONE, SKIPPED, Answer
-from ssal.labelling.chain import Chain
+from ssal.labelling.chain import COLUMNS, Chain
 from ssal.labelling.settle import settle
 
 GIVEN = "given"
@@ -125,9 +125,9 @@ class Ledger:
         """Move the ledger to `path`, with all that a killed process has left in its write-ahead log."""
         self.chain.set_aside(path)
 
-    def said(self) -> list[Said]:
-        """Return every answer of people that was not taken back, in the order in which they came."""
-        return _said(self.chain.rows())
+    def said(self, undone: bool = False) -> list[Said]:
+        """Return every answer of people in the order in which they came; with `undone` those taken back as well."""
+        return _said(self.chain.rows(), undone)
 
     def settled(self) -> dict[tuple[str, int], Answer | None]:
         """Return what the answers to every image come to, by id and round; None where people disagree."""
@@ -205,9 +205,9 @@ class _Names:
         return label
 
 
-def _said(rows: Sequence[dict[str, Any]]) -> list[Said]:
+def _said(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
     names = _Names(rows)
-    undone = {int(row["about"]) for row in rows if row["event"] == UNDONE}
+    gone = set() if undone else {int(row["about"]) for row in rows if row["event"] == UNDONE}
     return [
         Said(
             Answer(
@@ -219,7 +219,7 @@ def _said(rows: Sequence[dict[str, Any]]) -> list[Said]:
             row["position"],
         )
         for row in rows
-        if row["event"] == SAID and row["position"] not in undone
+        if row["event"] == SAID and row["position"] not in gone
     ]
 
 
@@ -233,3 +233,13 @@ def _settled(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def log_lines(ledger: Ledger) -> list[str]:
+    """Return a header and every row of a ledger as tab-separated text; line breaks in names stand as spaces."""
+    names = ("position", *COLUMNS)
+    rows = [
+        "\t".join(" ".join(str("" if row[name] is None else row[name]).split()) for name in names)
+        for row in ledger.chain.rows()
+    ]
+    return ["\t".join(names), *rows]

@@ -18,9 +18,7 @@ IDS = ["1f", "2e", "3d", "4c", "5b"]
 PROBABILITIES = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3], [0.6, 0.4], [1.0, 0.0]])
 
 
-def ask(
-    method: Method, size: int = 2, seed: int = 0, ids: list[str] = IDS, **options: Any
-) -> list[Choice]:
+def ask(method: Method, size: int = 2, seed: int = 0, ids: list[str] = IDS, **options: Any) -> list[Choice]:
     generator = torch.Generator().manual_seed(seed)
     table = {"probabilities": PROBABILITIES, "features": PROBABILITIES, "labelled_features": torch.eye(2)}
     return choose(method, table, ids, size, generator, classes=2, options=options)
