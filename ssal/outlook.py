@@ -1,4 +1,4 @@
-"""How a project stands whose labels people give: accuracy on images drawn at random, the next batch's worth, its cost."""
+"""How a project stands: accuracy on images drawn at random, what the next batch is worth, and what it costs."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from ssal.acquisition.chosen import CHOSEN, Choice, read_chosen, write_chosen
 from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
 from ssal.evaluation.measure import measure
+from ssal.handout import prepare_question
 from ssal.labelling.ask import ask, begun
 from ssal.labelling.audit_slice import next_in_audit, set_aside
 from ssal.labelling.ledger import AUDIT, Ledger
@@ -22,7 +23,6 @@ from ssal.learner.train import train
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
-from ssal.handout import prepare_question
 from ssal.recipe import Arm
 from ssal.signals.collect import collect
 from ssal.signals.kept import OUTPUTS, forget
@@ -112,7 +112,7 @@ def _choose(
     aside: Collection[str],
     folder: Path,
 ) -> None:
-    """Choose `size` images, or as many as people were asked for, the audit's among them; leave chosen.csv, asked.json."""
+    """Choose `size` images, the audit's among them, or as many as people were asked for: chosen.csv, asked.json."""
     learned_before = number > 0 and ledger.before(number - 1).labels()
     previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
     first = learner is None or (arm.compares_rounds and previous is None)

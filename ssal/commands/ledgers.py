@@ -1,4 +1,4 @@
-"""Commands on the ledgers of a recipe's runs: is everything as it was written, what was answered, take an answer back."""
+"""Commands on the ledgers of a recipe's runs: check them, read them, take an answer back, rename a class."""
 
 from __future__ import annotations
 

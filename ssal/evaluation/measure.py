@@ -18,7 +18,6 @@ from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 
-
 AUDITED = "audit.safetensors"
 """What a round's learner says of the images set aside for the audit."""
 

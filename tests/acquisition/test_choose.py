@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssal import registry
 from ssal.acquisition.choose import choose, missing
-from ssal.acquisition.chosen import Choice
+from ssal.acquisition.chosen import CHOSEN, Choice, read_chosen, write_chosen
 from ssal.errors import BadInput
 from ssal.registry import Method, scores, selects
 
@@ -49,13 +49,15 @@ def test_rows_come_back_as_the_ids_they_were() -> None:
 
 
 def test_what_was_chosen_is_on_disk(tmp_path: Path) -> None:
-    chosen = ask(registry.find("strategy", "entropy"), folder=tmp_path / "round_0")
+    chosen = ask(registry.find("strategy", "entropy"))
+    write_chosen(tmp_path / "round_0" / CHOSEN, chosen)
+    assert read_chosen(tmp_path / "round_0" / CHOSEN) == chosen
     with (tmp_path / "round_0" / "chosen.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["id"], int(r["rank"]), float(r["score"]), r["strategy"]) for r in rows] == [
         (c.id, c.rank, c.score, "entropy") for c in chosen
     ]
-    ask(registry.find("strategy", "coreset"), folder=tmp_path / "round_1")
+    write_chosen(tmp_path / "round_1" / CHOSEN, ask(registry.find("strategy", "coreset")))
     assert (tmp_path / "round_1" / "chosen.csv").read_text().splitlines()[1].endswith(",1,,coreset")
     assert [path.name for path in (tmp_path / "round_0").iterdir()] == ["chosen.csv"]
 
