@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import encoders, ledgers, listing, looking, running
+from ssal.commands import answering, encoders, ledgers, listing, looking, running
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -27,6 +27,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": running.check,
     "list": listing.list_methods,
     "schema": listing.schema,
+    "questions": answering.questions,
+    "answers": answering.answers,
     "query": looking.query,
     "audit": looking.audit,
     "pretrain": encoders.pretrain,

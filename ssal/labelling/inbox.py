@@ -13,10 +13,10 @@ from ssal.artefacts import write_text
 from ssal.data.images import Images
 from ssal.errors import Waiting, listing
 from ssal.labelling.answers import Answer
-from ssal.labelling.answers_csv import csv_text, read_csv
-from ssal.labelling.answers_read import accepted
+from ssal.labelling.files.csv_answers import csv_text, read_csv
+from ssal.labelling.files.questions import Question
+from ssal.labelling.files.reading import accepted
 from ssal.labelling.ledger import Ledger, Said
-from ssal.labelling.questions import Question
 from ssal.registry import answerer
 
 TO_LABEL = "to_label.csv"
