@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-
-from PIL import Image
+from typing import Any
 
 from ssal.acquisition.chosen import CHOSEN, read_chosen
 from ssal.artefacts import read_json, write_text
@@ -49,11 +48,20 @@ class Open:
         ids = sorted(choice.id for choice in read_chosen(self.folder / CHOSEN))
         return {id: self.images.pool.paths[self.images.pool.row(id)] for id in ids}
 
+    @cached_property
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """What people are shown of each image by id, as the labelling page shows it."""
+        return {image["id"]: image for image in read_json(self.folder / QUESTION / "question.json")["images"]}
+
     def questions(self) -> list[Question]:
         """Return the images with what the model takes them for."""
-        file = self.folder / QUESTION / "question.json"
-        shown = {image["id"]: image["suggestions"] for image in read_json(file)["images"]} if file.exists() else {}
-        return [Question(id, path, *next(iter(shown.get(id, ())), ())) for id, path in self.paths.items()]
+        best = {id: next(iter(image["suggestions"]), ()) for id, image in self.shown.items()}
+        return [Question(id, path, *best[id]) for id, path in self.paths.items()]
+
+    def picture(self, id: str) -> str:
+        """Return an image as a data URI."""
+        data = (self.folder / QUESTION / self.shown[id]["file"]).read_bytes()
+        return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
 def open_round(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = None) -> Open:
@@ -77,15 +85,7 @@ def hand_out(asked: Open, form: str, to: Path) -> str:
     if form == "csv":
         write_text(to, csv_text(questions))
         return "write a class into the label column"
-    read = contents_of(asked.cell.arm, asked.images)
-
-    def shown(id: str) -> str:
-        content, data = read(id), io.BytesIO()
-        with Image.open(io.BytesIO(content)) if isinstance(content, bytes) else Image.fromarray(content) as image:
-            image.convert("RGB").save(data, "PNG")
-        return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
-
-    write_text(to, tasks_json(questions, shown))
+    write_text(to, tasks_json(questions, asked.picture))
     interface = to.with_suffix(".xml")
     write_text(interface, interface_xml(classes))
     return f"import it into a Label Studio project whose labelling interface is {interface}, and export JSON"

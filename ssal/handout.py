@@ -85,7 +85,7 @@ def _suggestions(
     numbers = ledger.class_numbers(images.classes)
     names = {number: name for name, number in numbers.items()}
     rows = torch.tensor([images.pool.row(id) for id in ids])
-    best = realigned(folder / OUTPUTS, numbers)[rows].topk(min(SUGGESTIONS, len(numbers)), dim=1)
+    best = realigned(folder / OUTPUTS, numbers, ledger.called_now)[rows].topk(min(SUGGESTIONS, len(numbers)), dim=1)
     return {
         id: [(names[number], round(value, 4)) for number, value in zip(columns, values, strict=True)]
         for id, columns, values in zip(ids, best.indices.tolist(), best.values.tolist(), strict=True)

@@ -68,9 +68,10 @@ def outlook(cell: Cell) -> Outlook:
         if not metrics.exists():
             continue
         facts, probabilities = read_facts(file), read_tensors(file)["probabilities"]
+        names = ledger.called_now(facts["classes"])
         place = {id: row for row, id in enumerate(facts["ids"])}
         if set(audited) <= set(place):
-            best = [facts["classes"][column] for column in probabilities.argmax(dim=1).tolist()]
+            best = [names[column] for column in probabilities.argmax(dim=1).tolist()]
             rows.append([best[place[id]] == label for id, label in audited.items()])
             labels.append(int(read_json(metrics)["labels"]))
     correct = np.array(rows, dtype=bool).reshape(len(rows), len(audited))

@@ -155,7 +155,9 @@ def test_what_is_of_no_class_is_not_asked_for_again(tmp_path: Path) -> None:
     images = pictures(write_pictures(tmp_path / "pictures"), tmp_path, out_of_class=["two"])
     ids = images.pool.ids
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.append([Entry(ids[3], None, "oracle", 0, "random"), Entry(ids[5], "one", "oracle", 0, "random")])
+    ledger.append(
+        [Entry(ids[3], None, "oracle", 0, "random", kind="none"), Entry(ids[5], "one", "oracle", 0, "random")]
+    )
     table = split({"features": torch.arange(len(ids))}, images, ledger)
     assert table["rows"].tolist() == table["features"].tolist() == [n for n in range(len(ids)) if n not in (3, 5)]
     assert table["labels"].tolist() == [0] and table["labelled_features"].tolist() == [5]

@@ -152,6 +152,11 @@ class Ledger:
             entries.append(entry)
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
+    def called_now(self, names: Iterable[str]) -> list[str]:
+        """Return what classes are called now, for names in files that were written before a class was renamed."""
+        now = _Names(self.chain.rows())
+        return [now.of(name, 0) or name for name in names]
+
     def labels(self) -> dict[str, str]:
         """Return class name by image id, in the order the labels came; images of none of the classes have none.
 

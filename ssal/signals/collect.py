@@ -87,7 +87,7 @@ def collect(
         "pool": images.pool,
         "views": Views.of(images),
         "learner": learner.learner if learner else None,
-        "previous": realigned(previous, numbers) if previous else None,
+        "previous": realigned(previous, numbers, ledger.called_now) if previous else None,
         "labelled_rows": torch.tensor(labelled, dtype=torch.long),
         "labels": torch.tensor([answered[images.pool.ids[row]] for row in labelled], dtype=torch.long),
         "class_numbers": numbers,
