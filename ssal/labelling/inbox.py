@@ -52,9 +52,10 @@ def inbox(
     differ = [id for id in ids if (id, number) in settled and answers[id] is None]
     if waiting := [id for id in ids if answers[id] is None]:
         told = f", on {len(differ)} of which people differ (a third look decides)" if differ else ""
+        wait = "images wait" if len(waiting) > 1 else "image waits"
         raise Waiting(
-            f"{len(waiting)} image{'s wait' if len(waiting) > 1 else ' waits'} for labels{told}: type ssal label and the recipe, or write a class into the "
-            f"label column of {file} ({listing(images.classes, 10)}); then run the same command again"
+            f"{len(waiting)} {wait} for labels{told}: type ssal label and the recipe, or write a class into the label "
+            f"column of {file} ({listing(images.classes, 10)}); then run the same command again"
         )
     return {id: answer for id, answer in answers.items() if answer is not None}
 

@@ -23,8 +23,9 @@ def realigned(
 ) -> Tensor:
     """Return an earlier round's probabilities (N,C) with a column per class of `numbers`; one new since then has 0.
 
-    `called_now` gives the names of now for those of then, where classes were renamed. Numbers follow from the order of first label, so those of classes without a label move from round to round. A class
-    that was taken back without having been used is left out.
+    Numbers follow from the order of first label, so those of classes without a label move from round to round. A class
+    that was taken back without having been used is left out. `called_now` gives the names of now for those of then,
+    where classes were renamed.
     """
     old, names = read_tensors(previous)["probabilities"], called_now(read_facts(previous)["classes"])
     table = old.new_zeros(len(old), len(numbers))

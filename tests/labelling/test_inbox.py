@@ -7,7 +7,8 @@ import getpass
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine, Said, refused
+from command_line import CommandLine, refused
+from command_line import Said as Output
 from tiny_runs import NAMES, write_pictures
 
 from ssal.labelling.answers import LABEL, Answer
@@ -38,7 +39,7 @@ def ssal(command_line: CommandLine) -> CommandLine:
     return command_line
 
 
-def run(ssal: CommandLine, *overrides: str) -> Said:
+def run(ssal: CommandLine, *overrides: str) -> Output:
     return ssal("run", "project.yaml", *overrides, "--jobs", "1")
 
 
