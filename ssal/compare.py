@@ -51,6 +51,7 @@ def run_all(
     overwrite: bool = False,
     executor: str = LOCAL,
     cells_per_gpu: int = 1,
+    new_encoder: bool = False,
 ) -> Ended:
     """Run every cell that is not finished, `jobs` side by side (0: see `default_jobs`), and write results.csv.
 
@@ -75,6 +76,7 @@ def run_all(
             "seed": cell.seed,
             "checkpoints": str(checkpoints),
             "overwrite": overwrite,
+            "new_encoder": new_encoder,
         }
         for cell in todo
     ]

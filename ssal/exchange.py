@@ -45,8 +45,9 @@ class Open:
     @property
     def paths(self) -> dict[str, str]:
         """Path by id of every image that is asked for, in the order of ids."""
-        ids = sorted(choice.id for choice in read_chosen(self.folder / CHOSEN))
-        return {id: self.images.pool.paths[self.images.pool.row(id)] for id in ids}
+        pool = self.images.pool
+        ids = sorted(choice.id for choice in read_chosen(self.folder / CHOSEN) if choice.id in pool)
+        return {id: pool.paths[pool.row(id)] for id in ids}
 
     @cached_property
     def shown(self) -> dict[str, dict[str, Any]]:

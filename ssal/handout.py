@@ -21,7 +21,7 @@ from ssal.data.listing import Content
 from ssal.labelling.ledger import Ledger
 from ssal.pretext.encoder import Encoder
 from ssal.recipe import Arm
-from ssal.signals.kept import OUTPUTS, realigned
+from ssal.signals.kept import OUTPUTS, of_these, realigned
 
 QUESTION = "question"
 """Folder in a round's folder that the labelling page reads; nothing else of the data is open to it."""
@@ -42,7 +42,7 @@ def prepare_question(
     The images stand in the order of their ids, which is random: those of the audit slice are told from others by
     nothing. Without pixels, as with embeddings, nothing is left.
     """
-    ids = sorted(choice.id for choice in chosen)
+    ids = sorted(choice.id for choice in chosen if choice.id in images.pool)
     suggested = _suggestions(ids, images, ledger, folder)
     if len(images.pool.shape) == 3:
         near = _neighbours(ids, images, encoder, ledger)
@@ -80,7 +80,7 @@ def _suggestions(
     ids: Sequence[str], images: Images, ledger: Ledger, folder: Path
 ) -> dict[str, list[tuple[str, float]]]:
     """Return the likeliest classes of every image, with their probabilities; empty before the first learner."""
-    if not (folder / OUTPUTS).exists():
+    if not of_these(folder / OUTPUTS, images.fingerprint):
         return {}
     numbers = ledger.class_numbers(images.classes)
     names = {number: name for name, number in numbers.items()}

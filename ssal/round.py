@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
 from ssal.recipe import Arm
 from ssal.signals.collect import collect
-from ssal.signals.kept import OUTPUTS, forget
+from ssal.signals.kept import OUTPUTS, forget, of_these
 from ssal.streams import generator
 
 log = logging.getLogger("ssal")
@@ -39,19 +40,27 @@ def round_number(folder: Path) -> int:
 
 
 def run_round(
-    arm: Arm, seed: int, number: int, images: Images, ledger: Ledger, checkpoints: Path, folder: Path
+    arm: Arm,
+    seed: int,
+    number: int,
+    images: Images,
+    ledger: Ledger,
+    checkpoints: Path,
+    folder: Path,
+    began_with: str,
 ) -> bool:
     """Train on the labels at hand, then buy the next ones; say whether another round follows.
 
     R purchases make R + 1 rounds: the last one only trains. Every stage leaves its result in `folder` before the next
-    begins and is skipped where it stands there, so a killed round goes on where it was.
+    begins and is skipped where it stands there, so a killed round goes on where it was. The encoder is that of the
+    images whose fingerprint is `began_with`; labels of images that are gone since are left aside.
     Raises Waiting where people are still to answer.
     """
-    everything, ledger = ledger, ledger.before(number)
+    everything, ledger = ledger, ledger.before(number).among(images.pool)
     bought_already = bool(everything.asked_in(number))
     if bought_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
-    encoder = pretrain(images, checkpoints, **arm.encoder(seed))
+    encoder = pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(seed))
     learner = train(
         encoder,
         images,
@@ -114,7 +123,8 @@ def _choose(
 ) -> None:
     """Choose `size` images, the audit's among them, or as many as people were asked for: chosen.csv, asked.json."""
     learned_before = number > 0 and ledger.before(number - 1).labels()
-    previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
+    last = folder.with_name(f"round_{number - 1}") / OUTPUTS
+    previous = last if learned_before and of_these(last, images.fingerprint) else None
     first = learner is None or (arm.compares_rounds and previous is None)
     strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
     because = None

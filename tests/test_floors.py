@@ -42,6 +42,7 @@ TOP = {
     "project": 4,
     "audit": 4,
     "outlook": 4,
+    "growing": 4,
     "exchange": 4,
     "query": 4,
     "standing": 4,

@@ -14,6 +14,7 @@ from ssal.artefacts import write_json, write_tensors
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
 from ssal.evaluation.references import REFERENCES
+from ssal.labelling.answers import CANNOT_TELL, NONE
 from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
@@ -82,8 +83,9 @@ def measure(
         "device": device_name(accelerator),
         "threads": torch.get_num_threads(),
     }
-    if len(answered) > len(rows):  # they cost as much as the others, so arms are compared at all that was bought
-        facts["without_class"] = len(answered) - len(rows)
+    without = sum(entry.kind in (NONE, CANNOT_TELL) for entry in ledger.entries())
+    if without:  # they cost as much as the others, so arms are compared at all that was bought
+        facts["without_class"] = without
     if encoder.ready and len(rows) > 1:
         facts["encoder_neighbour_accuracy"] = neighbour_accuracy(encoder.features(images)["pool"][rows], labels)
     if len(images.test):

@@ -12,7 +12,7 @@ from pydantic import Field
 from ssal.artefacts import write_text
 from ssal.data.images import Images
 from ssal.errors import Waiting, listing
-from ssal.labelling.answers import Answer
+from ssal.labelling.answers import SKIPPED, Answer
 from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
@@ -38,17 +38,19 @@ def inbox(
 
     A first call writes what they are shown. What the file says is taken over into the ledger, as said by who runs this.
     Of a share `asked_of_two` of the images two people are asked on the page; where they differ, a third look decides.
+    Images that are gone since they were chosen count as skipped.
     Raises BadInput, with line numbers, for ids that were not asked for and classes that are not known; nothing is taken
     from such a file.
     """
     file = folder / TO_LABEL
-    paths = {id: images.pool.paths[images.pool.row(id)] for id in sorted(ids)}
+    paths = {id: images.pool.paths[images.pool.row(id)] for id in sorted(ids) if id in images.pool}
+    gone = {id: Answer(id, SKIPPED, who="ssal") for id in ids if id not in paths}
     if not file.exists():
         best = prepare()
         write_text(file, csv_text([Question(id, path, *best.get(id, ())) for id, path in paths.items()]))
     record(accepted(read_csv(file, paths, images.classes)).values(), ledger, number, CSV)
     settled = ledger.settled()
-    answers = {id: settled.get((id, number)) for id in ids}
+    answers = {id: gone.get(id) or settled.get((id, number)) for id in ids}
     differ = [id for id in ids if (id, number) in settled and answers[id] is None]
     if waiting := [id for id in ids if answers[id] is None]:
         told = f", on {len(differ)} of which people differ (a third look decides)" if differ else ""

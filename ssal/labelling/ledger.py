@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -68,6 +68,7 @@ class Ledger:
         """Open the ledger at `path`, or start one."""
         self.path = path
         self.end: int | None = None
+        self.pool: Container[str] | None = None
         self.chain = Chain(path)
 
     def before(self, round_number: int) -> Ledger:
@@ -77,6 +78,12 @@ class Ledger:
         """
         view = copy(self)
         view.end = round_number if self.end is None else min(round_number, self.end)
+        return view
+
+    def among(self, pool: Container[str]) -> Ledger:
+        """Return the same ledger whose labels are of images in `pool` alone; what was bought stays bought."""
+        view = copy(self)
+        view.pool = pool
         return view
 
     def append(self, entries: Iterable[Entry]) -> None:
@@ -157,20 +164,23 @@ class Ledger:
         now = _Names(self.chain.rows())
         return [now.of(name, 0) or name for name in names]
 
+    def _there(self) -> Iterator[Entry]:
+        return (entry for entry in self.entries() if self.pool is None or entry.id in self.pool)
+
     def labels(self) -> dict[str, str]:
         """Return class name by image id, in the order the labels came; images of none of the classes have none.
 
         This is all that training and signals see of the answers: those of the audit slice are not among them.
         """
-        return {e.id: e.label for e in self.entries() if e.label is not None and e.strategy != AUDIT}
+        return {e.id: e.label for e in self._there() if e.label is not None and e.strategy != AUDIT}
 
     def audited(self) -> dict[str, str]:
         """Return class name by id of the images that were drawn at random to measure accuracy, and have a class."""
-        return {e.id: e.label for e in self.entries() if e.label is not None and e.strategy == AUDIT}
+        return {e.id: e.label for e in self._there() if e.label is not None and e.strategy == AUDIT}
 
     def of_no_class(self) -> set[str]:
         """Return the ids of images that were found to be of none of the classes, those of the audit slice left out."""
-        return {e.id for e in self.entries() if e.kind == NONE and e.strategy != AUDIT}
+        return {e.id for e in self._there() if e.kind == NONE and e.strategy != AUDIT}
 
     def answered(self) -> set[str]:
         """Return the ids of all images that need not be asked for again, those of none of the classes among them."""

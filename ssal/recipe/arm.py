@@ -129,6 +129,11 @@ class Arm:
         """Return the companions in words, with the options that are not the default; empty where there are none."""
         return ", ".join(_in_words("signal", name, given) for name, given in self.companions.items())
 
+    @property
+    def asks_people(self) -> bool:
+        """Whether people answer, not known labels."""
+        return bool(registry.find("answerer", self.answered_by).traits["asks_people"])
+
     def labelling_note(self) -> str:
         """Return who answers in words, with the options that are not the default."""
         return _in_words("answerer", self.answered_by, self.labelling)

@@ -159,7 +159,7 @@ def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems:
 
 def _audit_share(answered_by: str) -> float:
     """Return the usual share of the audit: none where the answers are known, and with them a test set."""
-    return 0.1 if registry.find("answerer", answered_by).traits.get("asks_people") else 0.0
+    return 0.1 if registry.find("answerer", answered_by).traits["asks_people"] else 0.0
 
 
 def _compare(node: Node | None, arms: list[str], problems: Problems) -> tuple[str | None, str | None]:

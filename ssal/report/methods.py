@@ -163,7 +163,7 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
         )
 
     def answers(arm: Arm) -> str:
-        if arm.answered_by != "oracle":
+        if arm.asks_people:
             return "given by people"
         wrong = arm.labelling.get("noise")
         noise = f", {100 * wrong:g} % of them replaced by a wrong one on average" if wrong else ""

@@ -49,7 +49,7 @@ def collect(
     put another source in each one's place (see Watch).
     """
     of = learner.folder.name if learner else None
-    facts = (of, encoder.fingerprint, sorted(needs), names, options, budget, sorted(aside))
+    facts = (of, encoder.fingerprint, images.fingerprint, sorted(needs), names, options, budget, sorted(aside))
     path = folder / f"table_{fingerprint(*facts)}.safetensors"
     if path.exists():
         return read_tensors(path)
@@ -76,7 +76,8 @@ def collect(
             [(source, keywords(name, source)) for name, source in passed.items() if source.traits["each"] == "batch"],
         )
         everything |= loop.predict(one_pass, batches.numbered(learner.images.pool), learner.trainer)
-        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, classes=list(numbers))
+        kept = {"classes": list(numbers), "images": images.fingerprint}
+        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, **kept)
     elif "outputs" in sources:
         everything["features"] = encoder.features(images)["pool"]
     answered = ledger.numbered(images.classes)

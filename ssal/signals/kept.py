@@ -18,6 +18,11 @@ FITTING = "fitting_"
 """Begins the names of folders in which sources keep checkpoints of what they fit."""
 
 
+def of_these(previous: Path, images: str) -> bool:
+    """Say whether an earlier round's outputs stand, and are of the images with this fingerprint."""
+    return previous.exists() and read_facts(previous).get("images", images) == images
+
+
 def realigned(
     previous: Path, numbers: dict[str, int], called_now: Callable[[Iterable[str]], list[str]] = list
 ) -> Tensor:
