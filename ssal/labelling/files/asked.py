@@ -11,11 +11,11 @@ from ssal.errors import nearest
 from ssal.labelling.files.questions import shown_path
 from ssal.labelling.files.words import Unclear, plain
 
-NEAREST = 20
-"""For so many unknown ids of a file the nearest one is told; beyond it the search would take minutes."""
+COMPARED = 20_000
+"""So many ids are compared with unknown ones, to tell the nearest; more of it would take minutes."""
 _CONTENT_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:e[+-]?[0-9]{1,3})?", re.IGNORECASE)
-_NUMBER_LIKE = re.compile(r"[0-9]+(?:e[0-9]{1,3})?", re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"[0-9]+(?:e0*[0-9]{1,3})?", re.IGNORECASE)
 _DIGITS_KEPT = 15
 """Significant digits that a spreadsheet keeps of a number."""
 
@@ -30,7 +30,7 @@ class Asked:
         self.by_path = unique((path, id) for id, path in self.paths.items())
         self._by_plain = unique((plain(id), id) for id in paths)
         self._number_like = any(map(_NUMBER_LIKE.fullmatch, self.ids))
-        self._unknown = 0
+        self._compared = 0
 
     def find(self, id: str) -> str:
         """Return the id that somebody wrote. Raises Unclear."""
@@ -38,8 +38,8 @@ class Asked:
             return id
         if (found := self._by_plain.get(plain(id))) is not None:
             return found
-        self._unknown += 1
-        raise Unclear(f"image {id!r} was not asked for{nearest(id, self.ids) if self._unknown <= NEAREST else ''}")
+        self._compared += len(self.ids)
+        raise Unclear(f"image {id!r} was not asked for{nearest(id, self.ids) if self._compared <= COMPARED else ''}")
 
     def mangled(self, id: str) -> bool:
         """Say whether `id` is a number that a spreadsheet may have made of an id that was asked for."""
@@ -64,4 +64,6 @@ def same_number(written: str, id: str) -> bool:
     number, true = Decimal(written.replace(",", ".")), Decimal(id)
     mantissa = re.sub(r"\D", "", written.lower().partition("e")[0]).lstrip("0")
     kept = min(len(mantissa), _DIGITS_KEPT)
-    return abs(number - true) <= Decimal(1).scaleb(true.adjusted() - kept + 1)
+    # Fewer digits are rounded; those after the last that is kept become zeros.
+    unit = Decimal(1).scaleb(true.adjusted() - kept + 1)
+    return abs(number - true) <= (unit if kept == _DIGITS_KEPT else unit / 2)

@@ -70,7 +70,7 @@ def _rows(reading: Reading, text: str) -> Iterator[tuple[int, list[str]]]:
     separator = told[1] if told else _separator(first)
     # Strict: a quote that is never closed would otherwise swallow all rows after it without a word.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    skip = bool(told)
+    skip, header = bool(told), True
     while True:
         line = reader.line_num + 1
         try:
@@ -78,12 +78,16 @@ def _rows(reading: Reading, text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
+            if header:
+                wanted = f"expected a header such as {','.join(NAMES)}, with one separator"
+                raise Unclear(f"{wanted}; got {first[:80]!r}, which is no CSV ({error})") from error
             with reading.at(line):
                 raise Unclear(f"this row is no CSV ({error}); is a quote left open?") from error
             return
         if any(cell.strip() for cell in row):
             if not skip:
                 yield line, row
+                header = False
             skip = False
 
 

@@ -42,7 +42,7 @@ def folder_names(classes: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """
     names: dict[str, tuple[str, str | None]] = {}
     taken = {plain(name) for name in (TO_SORT, *SHOWN.values(), *LITTER)}
-    for label in classes:
+    for label in dict.fromkeys(classes):
         names[name := _folder_name(label, taken)] = (LABEL, label)
         taken.add(plain(name))
     return names | {word: (kind, None) for kind, word in SHOWN.items()}
@@ -50,14 +50,20 @@ def folder_names(classes: Iterable[str]) -> dict[str, tuple[str, str | None]]:
 
 def _folder_name(label: str, taken: set[str]) -> str:
     """Return the first of a label's names that is free: with more and more of its letters written as %XX."""
-    for encoded in range(len(label) + 1):
-        name = _percent(label[:encoded]) + _FORBIDDEN.sub(lambda found: _percent(found[0]), label[encoded:])
-        if len(name.encode()) > _LONGEST:
-            start = name.encode()[: _LONGEST // 2].decode(errors="ignore")
-            name = f"{start}%~{hashlib.sha256(label.encode()).hexdigest()[:16]}"
-        if not _DEVICE.fullmatch(name) and plain(name) not in taken:
-            return name
-    raise BadInput(f"data.classes: {label!r} stands twice; leave one out")
+    return next(
+        name
+        for encoded in range(len(label) + 1)
+        if not _DEVICE.fullmatch(name := _encoded(label, encoded)) and plain(name) not in taken
+    )
+
+
+def _encoded(label: str, letters: int) -> str:
+    """Return `label` with its first `letters`, and all that a folder's name cannot hold, written as %XX."""
+    name = _percent(label[:letters]) + _FORBIDDEN.sub(lambda found: _percent(found[0]), label[letters:])
+    if len(name.encode()) <= _LONGEST:
+        return name
+    start = name.encode()[: _LONGEST // 2].decode(errors="ignore")
+    return f"{start}%~{hashlib.sha256(label.encode()).hexdigest()[:16]}"
 
 
 def _percent(text: str) -> str:
