@@ -15,7 +15,8 @@ from ssal.data.checks import check_sides
 from ssal.errors import BadInput, nearest
 from ssal.errors import listing as some
 from ssal.labelling.answers import KINDS, LABEL, SHOWN
-from ssal.suggest import next_command, recipe_text, run_name, suggest
+from ssal.names import run_name
+from ssal.suggest import next_command, recipe_text, suggest
 from ssal.survey import Survey, look
 
 ANSWERS = {*KINDS, *SHOWN.values()} - {LABEL}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
 import shlex
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,6 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from ssal.recipe.skeleton import FOLDER_NAME, SHARED_FOLDERS
 from ssal.survey import TEST_FRACTION, Survey
 
 CPU_SIDE, GPU_SIDE, TINY_SIDE, LEAST_SIDE = 24, 64, 12, 4
@@ -55,13 +52,6 @@ def suggest(survey: Survey, classes: Sequence[str], *, gpu: bool) -> Suggestion:
     query = min(MOST_QUERY, max(FEWEST, QUERY * len(classes)))
     budget = min(first + BATCHES * query, survey.waiting if people else survey.labelled)
     return Suggestion(gpu, size, backbone, batch, min(first, budget), min(query, budget), budget, people)
-
-
-def run_name(folder: Path) -> str:
-    """Return a name for the run's folder that follows from that of the images."""
-    plain = unicodedata.normalize("NFKD", folder.resolve().name.removesuffix(".tar")).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("._-")[:80]
-    return name if re.match(FOLDER_NAME, name) and name not in SHARED_FOLDERS else f"project_{name}".rstrip("_")
 
 
 def next_command(suggestion: Suggestion, recipe: Path) -> str:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ssal import registry
 from ssal.data.decode import FORMATS, Unreadable, decode, upright_size
+from ssal.data.folder import folder
 from ssal.data.listing import Listing, content_id
 from ssal.data.split import Divided, Merged, divide, merge
 from ssal.errors import BadInput
@@ -112,7 +112,7 @@ def look(path: str) -> Survey:
 
     Raises BadInput where there is none, none can be read, or a file cannot be opened.
     """
-    listing: Listing = registry.find("dataset", "folder").call(path=path)
+    listing: Listing = folder(path=path)
     root, numbers = Path(path).expanduser(), range(len(listing.items))
     log.info("looking at %d image files in %s", len(numbers), path)
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="survey") as threads:

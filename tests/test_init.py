@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import NAMES, digits, write_pictures
 
+from ssal.names import run_name
 from ssal.recipe import Arm, load
-from ssal.suggest import recipe_text, run_name, suggest
+from ssal.suggest import recipe_text, suggest
 from ssal.survey import Survey, look
 
 SHRUNKEN = ("pretext.max_steps=2", "pretext.batch_size=16", "learner.steps=4", "learner.batch_size=8", "learner.mu=2")
