@@ -173,13 +173,13 @@ def _header(listing: Listing, root: Path, number: int) -> _Header:
 
 
 def _beginning(listing: Listing, root: Path, number: int) -> tuple[bytes, int]:
-    """Return the first bytes of a file and its length; all of it where it lies in a tar or its name is no text."""
-    place = root / listing.items[number].path
-    if not place.is_file():
+    """Return the first bytes of a file and its length."""
+    try:
+        with (root / listing.items[number].path).open("rb") as file:
+            return file.read(HEAD), os.fstat(file.fileno()).st_size
+    except OSError:  # it lies in a tar, or its name is no text, or the reader will say what is wrong with it
         content = _whole(listing, number)
         return content, len(content)
-    with place.open("rb") as file:
-        return file.read(HEAD), os.fstat(file.fileno()).st_size
 
 
 def _whole(listing: Listing, number: int) -> bytes:

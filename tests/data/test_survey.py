@@ -149,6 +149,16 @@ def test_a_damaged_file_and_its_copy_are_both_unreadable(tmp_path: Path) -> None
     assert [path for path, _ in seen.unreadable] == ["a.png", "b.png"] and len(seen.merged.entries) == 1
 
 
+def test_a_file_that_may_not_be_read_is_no_damaged_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    save(picture(0), tmp_path / "closed.png")
+    monkeypatch.setattr(survey, "_beginning", refuse)
+    with pytest.raises(BadInput, match=r"closed\.png cannot be read \(Permission denied\); open it, or move it away"):
+        look(str(tmp_path))
+
+
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds no image"):
         look(str(tmp_path))
