@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import answering, encoders, ledgers, listing, looking, running
+from ssal.commands import answering, encoders, ledgers, listing, looking, running, starting
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": starting.init,
     "run": running.run,
     "compare": running.compare,
     "check": running.check,

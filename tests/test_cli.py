@@ -35,7 +35,7 @@ arms:
   passive: {acquisition: {strategy: random}}
   active: {}
 """
-COMMANDS = ("run", "compare", "check", "list", "schema", "pretrain", "embed", "query", "evaluate-encoder")
+COMMANDS = ("init", "run", "compare", "check", "list", "schema", "pretrain", "embed", "query", "evaluate-encoder")
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from pathlib import Path
 from ssal import registry
 from ssal.errors import listing, nearest
 from ssal.loop import fastest_precision
+from ssal.names import SHARED_FOLDERS
 from ssal.recipe.arm import Arm, Recipe
 from ssal.recipe.coherence import check_arm
 from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy
 from ssal.recipe.grid import KINDS
 from ssal.recipe.layers import ARM_KEYS, ONLY_ARM, layers, only, replaces, restart
-from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Draws, Head
+from ssal.recipe.skeleton import SECTIONS, STRATEGIES, Compare, Data, Draws, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
 log = logging.getLogger("ssal")

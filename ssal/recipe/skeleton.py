@@ -11,11 +11,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ssal.data.load import load as load_images
+from ssal.names import FOLDER_NAME
 from ssal.registry import Method
 
-FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-SHARED_FOLDERS = ("data", "encoders", "learners")
-"""Folders under checkpoints/ that all recipes share, so none can be called like that."""
 BESIDE_ARMS = {
     **dict.fromkeys(("slurm", "tensorboard", "wandb"), "is where logs of all arms go"),
     **dict.fromkeys(
