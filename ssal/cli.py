@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import encoders, listing, looking, running
+from ssal.commands import deploying, encoders, listing, looking, running
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -29,6 +29,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "schema": listing.schema,
     "query": looking.query,
     "audit": looking.audit,
+    "model": deploying.model,
+    "predict": deploying.predict,
     "pretrain": encoders.pretrain,
     "embed": encoders.embed,
     "evaluate-encoder": encoders.evaluate_encoder,

@@ -39,7 +39,7 @@ def methods_text(
         return None
     citing = Citing()
     paragraphs = [
-        [*_data(arms, citing), *_training(arms, citing), *_labels(arms, citing)],
+        [*_data(arms, citing), *training(arms, citing), *_labels(arms, citing)],
         [*seeds(results), *compared(recipe, comparisons, citing), *ranked(ranking, citing), *outside(results)],
         [*measured(results, citing), _software(recipe, environment)],
     ]
@@ -81,7 +81,9 @@ def _data(arms: Sequence[Arm], citing: Citing) -> list[str]:
     return _of_arms("The data were", {arm.name: source(arm) for arm in arms})
 
 
-def _training(arms: Sequence[Arm], citing: Citing) -> list[str]:
+def training(arms: Sequence[Arm], citing: Citing) -> list[str]:
+    """Say what the network was, where its training began, and what trained the classifiers."""
+
     def network(arm: Arm) -> str | None:
         if arm.data["source"] == EMBEDDINGS:
             return None
