@@ -121,14 +121,14 @@ def _accuracy(metrics: Mapping[str, Any], config: Mapping[str, Any], stand: Stan
     if audit := config.get("audit"):
         lines.append(
             f"audit: {_share(audit['accuracy'])} of {audit['images']} images that were drawn at random, answered like "
-            f"the others and never trained on (95 % interval {_share(audit['low'])} to {_share(audit['high'])})"
+            f"the others and never trained on, 95 % interval from {_share(audit['low'])} to {_share(audit['high'])}"
         )
     if "accuracy" in metrics:
         images = len(stand.images.test)
         low, high = share_interval(round(metrics["accuracy"] * images), images)
         lines += [
-            f"test: {_share(metrics['accuracy'])} of {images} images right (95 % interval {_share(low)} to "
-            f"{_share(high)}{citing.function(share_interval)})",
+            f"test: {_share(metrics['accuracy'])} of {images} images right, 95 % interval from {_share(low)} "
+            f"to {_share(high)}{citing.function(share_interval)}",
             f"balanced over classes: {_share(metrics['balanced_accuracy'])}; expected calibration error "
             f"{metrics['expected_calibration_error']:.3f}",
         ]
