@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import answering, encoders, ledgers, listing, looking, running, starting
+from ssal.commands import answering, deploying, encoders, ledgers, listing, looking, running, starting
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -32,6 +32,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "answers": answering.answers,
     "query": looking.query,
     "audit": looking.audit,
+    "model": deploying.model,
+    "predict": deploying.predict,
     "pretrain": encoders.pretrain,
     "embed": encoders.embed,
     "evaluate-encoder": encoders.evaluate_encoder,

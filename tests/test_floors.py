@@ -71,7 +71,7 @@ def floor(module: str) -> int:
         return 0
     if module in STAGES:
         return 2
-    if folder in ("executors", "report"):
+    if folder in ("executors", "report", "deployment"):
         return 4
     if folder == "commands":
         return 5
