@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,12 +21,20 @@ from ssal.round import round_number
 LEDGER = "ledger.sqlite"
 
 
+class Learned(NamedTuple):
+    """One round's learner: how many labels it had, and its accuracy on the audited images."""
+
+    round: int
+    labels: int
+    accuracy: Accuracy
+
+
 @dataclass(frozen=True)
 class Outlook:
     """What the audited images say of a run's learners, all on the same images, and what more labels may bring."""
 
-    curve: list[tuple[int, Accuracy]]
-    """Label count and accuracy of every learner so far."""
+    curve: list[Learned]
+    """Every learner so far."""
     next: Forecast | None
     """What the next batch may add; None where nobody can tell yet, or nothing is asked any more."""
     minutes: float | None
@@ -37,7 +46,7 @@ class Outlook:
         """Return it in sentences."""
         lines = []
         if self.curve:
-            labels, now = self.curve[-1]
+            _, labels, now = self.curve[-1]
             lines.append(
                 f"accuracy: {100 * now.mean:.0f} % (95 % interval {100 * now.low:.0f} to {100 * now.high:.0f}) on "
                 f"{now.n} images drawn at random and never trained on, with {labels} labels"
@@ -62,7 +71,7 @@ def outlook(cell: Cell) -> Outlook:
     """Return how a run stands, from its files alone."""
     ledger = Ledger(cell.folder / LEDGER)
     entries, audited = ledger.entries(), ledger.audited()
-    labels, rows = [], []
+    rounds, labels, rows = [], [], []
     for file in sorted(cell.folder.glob(f"round_*/{AUDITED}"), key=lambda path: round_number(path.parent)):
         metrics = file.with_name("metrics.json")
         if not metrics.exists():
@@ -74,11 +83,14 @@ def outlook(cell: Cell) -> Outlook:
             best = [names[column] for column in probabilities.argmax(dim=1).tolist()]
             rows.append([best[place[id]] == label for id, label in audited.items()])
             labels.append(int(read_json(metrics)["labels"]))
+            rounds.append(round_number(file.parent))
     correct = np.array(rows, dtype=bool).reshape(len(rows), len(audited))
     given, bought = len(entries) - ledger.bought(), ledger.bought()
     size = next((count for count in cell.arm.rounds(given) if count > bought), bought) - bought
     paces = [entry.seconds for entry in entries if entry.seconds is not None]
-    curve = [(count, found) for count, row in zip(labels, correct, strict=True) if (found := accuracy(row))]
+    curve = [
+        Learned(*place, found) for *place, row in zip(rounds, labels, correct, strict=True) if (found := accuracy(row))
+    ]
     rising = all(low < high for low, high in zip(labels, labels[1:], strict=False))
     known = forecast(labels, correct, labels[-1] + size) if labels and size and rising else None
     return Outlook(curve, known, size * median(paces) / 60 if paces else None, size)

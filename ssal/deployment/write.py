@@ -39,6 +39,7 @@ from ssal.deployment.classifier import (
 )
 from ssal.errors import BadInput, listing
 from ssal.neighbours import full_precision
+from ssal.outlook import outlook
 from ssal.recipe import Recipe
 from ssal.standing import Standing, standing
 
@@ -67,13 +68,17 @@ def export_model(
     number: int | None = None,
     **options: Any,
 ) -> Written:
-    """Write the learner of a run that stands with `write_model`, which takes `options`.
+    """Write the learner of a run that stands, and what its audit found, with `write_model`, which takes `options`.
 
     The arm is the treatment or the first, the seed the first, round `number` the last with a learner, unless given.
     Raises BadInput where there is none.
     """
     cell = cells_named(recipe, checkpoints, arm or recipe.first_arm, seed)[0]
-    return write_model(recipe, standing(recipe, cell, checkpoints, number), to, **options)
+    stand = standing(recipe, cell, checkpoints, number)
+    audits = {learned.round: learned.accuracy for learned in outlook(cell).curve}
+    found = audits.get(stand.number)
+    audit = found and {"accuracy": found.mean, "low": found.low, "high": found.high, "images": found.n}
+    return write_model(recipe, stand, to, audit=audit, **options)
 
 
 def write_model(

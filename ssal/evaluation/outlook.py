@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import expit, logit
 
+from ssal.evaluation.statistics import share_interval
 from ssal.streams import stream
 
 IMAGES_FROM, LEARNERS_FROM = 30, 3
@@ -39,12 +39,11 @@ class Forecast(NamedTuple):
 
 
 def accuracy(correct: Sequence[bool] | NDArray[np.bool_]) -> Accuracy | None:
-    """Return the share of true entries with Wilson's interval (Wilson, 1927); None without any."""
+    """Return the share of true entries with its score interval; None without any."""
     n = len(correct)
     if not n:
         return None
-    found = stats.binomtest(int(np.sum(correct)), n).proportion_ci(method="wilson")
-    return Accuracy(float(np.mean(correct)), float(found.low), float(found.high), n)
+    return Accuracy(float(np.mean(correct)), *share_interval(int(np.sum(correct)), n), n)
 
 
 def forecast(labels: Sequence[int], correct: NDArray[np.bool_], after: int) -> Forecast | None:
