@@ -13,6 +13,7 @@ from ssal.cells import Cell, cells_of, images_of
 from ssal.data.images import Images
 from ssal.evaluation.metrics import Bins, by_confidence
 from ssal.labelling.ledger import GIVEN, NO_CLASS, Entry, Ledger, numbers_of
+from ssal.project import of_others
 from ssal.recipe import Recipe
 from ssal.report.report import SHOWN, data_uri
 from ssal.round import round_number
@@ -43,7 +44,7 @@ def asked(recipe: Recipe, checkpoints: Path) -> Asked:
     """Read the ledger of every cell that has one."""
     found = Asked()
     for cell in cells_of(recipe, checkpoints):
-        if not (cell.folder / "ledger.sqlite").exists():
+        if not (cell.folder / "ledger.sqlite").exists() or of_others(cell.folder):
             continue
         images, arm = images_of(cell.arm, checkpoints), cell.arm.name
         found.notes += [line for line in images.summary() if line not in found.notes]

@@ -93,9 +93,16 @@ def check_images(arm: Arm, images: Images) -> None:
         )
 
 
+def of_others(folder: Path) -> bool:
+    """Say whether the last run here died before it had made the folder its own: what stands is another recipe's."""
+    return (folder / FAILED).exists() and not read_json(folder / FAILED).get("begun", True)
+
+
 def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
     """Return one row per round that trained a learner and was measured, as results.csv holds them."""
     rows: list[dict[str, Any]] = []
+    if of_others(folder):
+        return rows
     for metrics in sorted(folder.glob("round_*/metrics.json"), key=lambda path: round_number(path.parent)):
         asked = metrics.with_name("asked.json")
         cost = read_json(asked) if asked.exists() else {"score_seconds": 0.0, "select_seconds": 0.0}
