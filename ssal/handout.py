@@ -125,7 +125,7 @@ def contents_of(arm: Arm, images: Images) -> Callable[[str], Content]:
     """Return what reads an image of the pool as its source has it, by id."""
     listing = registry.find("dataset", arm.data["source"]).call(**arm.data["options"])
     numbers: Mapping[str, int] = {item.path: number for number, item in enumerate(listing.items)}
-    return lambda id: listing.read(numbers[images.pool.paths[images.pool.row(id)]])  # type: ignore[no-any-return]
+    return lambda id: listing.read(numbers[images.pool.paths[images.pool.row(id)]])
 
 
 def _pictures(

@@ -89,7 +89,9 @@ def outlook(cell: Cell) -> Outlook:
     size = next((count for count in cell.arm.rounds(given) if count > bought), bought) - bought
     paces = [entry.seconds for entry in entries if entry.seconds is not None]
     curve = [
-        Learned(*place, found) for *place, row in zip(rounds, labels, correct, strict=True) if (found := accuracy(row))
+        Learned(number, count, found)
+        for number, count, row in zip(rounds, labels, correct, strict=True)
+        if (found := accuracy(row))
     ]
     rising = all(low < high for low, high in zip(labels, labels[1:], strict=False))
     known = forecast(labels, correct, labels[-1] + size) if labels and size and rising else None

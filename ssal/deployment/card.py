@@ -14,7 +14,8 @@ from ssal.deployment.classifier import CONFIG, ONNX, WEIGHTS
 from ssal.deployment.graph import INPUT, OUTPUT, TOLERANCE
 from ssal.errors import BadInput
 from ssal.evaluation.statistics import share_interval
-from ssal.labelling.ledger import GIVEN, NO_CLASS, Entry
+from ssal.labelling.answers import NONE, SHOWN
+from ssal.labelling.ledger import AUDIT, GIVEN, Entry
 from ssal.recipe import Recipe
 from ssal.report.citing import Citing, listed
 from ssal.report.methods import training
@@ -87,6 +88,9 @@ def _came(entries: Sequence[Entry], pool: int, citing: Citing) -> list[str]:
         if strategy == GIVEN:
             lines.append(f"{count} came with the data ({who})")
             continue
+        if strategy == AUDIT:
+            lines.append(f"{count} were drawn at random, answered by {who}, and only measure accuracy")
+            continue
         try:
             asked = citing.method(registry.find("strategy", strategy))
         except BadInput:  # a file of one's own that is gone by now
@@ -157,8 +161,8 @@ def _limits(
     if rare := [f"{name} ({labels[name]})" for name in config["classes"] if labels[name] < FEW]:
         lines.append(f"It learned from fewer than {FEW} labels of {listed(rare)}; a class without any is never right")
     if without := sum(entry.label is None for entry in entries):
-        lines.append(f"{without} answers without a class, such as {NO_CLASS}, were not learned from")
-    if any(entry.strategy not in (GIVEN, "random") for entry in entries):
+        lines.append(f"{without} answers without a class, such as {SHOWN[NONE]}, were not learned from")
+    if any(entry.strategy not in (AUDIT, GIVEN, "random") for entry in entries):
         lines.append("The labelled images were chosen, not drawn: their shares of classes are not those of the images")
     if {entry.who for entry in entries} - {"oracle"}:
         lines.append("Labels are as they were answered; how many are wrong was not measured")

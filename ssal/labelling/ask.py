@@ -28,13 +28,13 @@ def ask(
     *,
     number: int,
     seed: int,
-    prepare: Callable[[], None],
+    prepare: Callable[[], dict[str, tuple[str, float]]],
     options: dict[str, Any],
 ) -> list[Entry]:
     """Return the ledger entries of round `number` for the chosen images, in the order they were chosen.
 
-    `prepare` leaves what people are shown beside an image, for who asks them. Raises Waiting where people are still to
-    answer.
+    `prepare` leaves what people are shown beside an image, for who asks them, and returns the best suggestion of each.
+    Raises Waiting where people are still to answer.
     """
     answerer = registry.find("answerer", answered_by)
     given: dict[str, Any] = {"seed": seed, "ledger": ledger, "number": number, "prepare": prepare}
