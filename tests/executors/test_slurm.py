@@ -177,12 +177,14 @@ def test_what_is_submitted_when_a_user_stops_is_cancelled(
         raise SystemExit(143)
 
     before = signal.signal(signal.SIGTERM, ends)
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         with pytest.raises(KeyboardInterrupt if stop == signal.SIGINT else SystemExit):
             run(cluster, "add", [{"a": n, "b": 1} for n in range(count)])
         assert signal.getsignal(signal.SIGTERM) is ends
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, interrupted)
     assert set((cluster / "cancelled").read_text().split()) == jobs
 
 
