@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import encoders, listing, looking, running
+from ssal.commands import encoders, labelling, listing, looking, running
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": running.run,
     "compare": running.compare,
     "check": running.check,
+    "label": labelling.label,
     "list": listing.list_methods,
     "schema": listing.schema,
     "query": looking.query,

@@ -105,9 +105,14 @@ class Ledger:
         standing = {one.position: one for one in self.said()}
         if position not in standing:
             raise BadInput(f"{self.path}: no answer stands at position {position}; `ssal ledger log` lists them")
-        taken = standing[position]
-        self.chain.append([{"event": UNDONE, "id": taken.answer.id, "who": who, "at": _now(), "about": str(position)}])
-        return taken
+        self.take_back([standing[position]], who)
+        return standing[position]
+
+    def take_back(self, said: Iterable[Said], who: str) -> None:
+        """Take back answers that stand, in one transaction."""
+        self.chain.append(
+            {"event": UNDONE, "id": s.answer.id, "who": who, "at": _now(), "about": str(s.position)} for s in said
+        )
 
     def rename(self, old: str, new: str, who: str) -> int:
         """Call the class `old` `new` in all that was answered so far; return how many labels that is.
@@ -127,16 +132,16 @@ class Ledger:
 
     def said(self) -> list[Said]:
         """Return every answer of people that was not taken back, in the order in which they came."""
-        return _said(self.chain.rows())
+        return said_of(self.chain.rows())
 
     def settled(self) -> dict[tuple[str, int], Answer | None]:
         """Return what the answers to every image come to, by id and round; None where people disagree."""
-        return _settled(self.said())
+        return settled_of(self.said())
 
     def entries(self) -> list[Entry]:
         """Return every entry in the order it was written, as answers that came later have corrected it."""
         rows = self.chain.rows()
-        names, later = _Names(rows), _settled(_said(rows))
+        names, later = _Names(rows), settled_of(said_of(rows))
         entries = []
         for row in rows:
             if row["event"] != ENTRY:
@@ -205,7 +210,8 @@ class _Names:
         return label
 
 
-def _said(rows: Sequence[dict[str, Any]]) -> list[Said]:
+def said_of(rows: Sequence[dict[str, Any]]) -> list[Said]:
+    """Return the answers in rows of the ledger that were not taken back, under the names that classes have now."""
     names = _Names(rows)
     undone = {int(row["about"]) for row in rows if row["event"] == UNDONE}
     return [
@@ -223,7 +229,8 @@ def _said(rows: Sequence[dict[str, Any]]) -> list[Said]:
     ]
 
 
-def _settled(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
+def settled_of(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
+    """Return what answers come to, by id and round; None where people disagree."""
     of: dict[tuple[str, int], list[Said]] = {}
     for one in said:
         of.setdefault((one.answer.id, one.round), []).append(one)
