@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +116,9 @@ def test_another_site_may_link_to_the_page_and_see_nothing(page: Page) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/app.py", "/../app.py", "/..%2fapp.py", "/%2e%2e/ledger.sqlite", "/ledger.sqlite", "/question.json", "/page.js/",
-        "/images/KEY/../../../ledger.sqlite", "/images/KEY/..%2f..%2f..%2fledger.sqlite", "/images/KEY/0000.webp",
+        "/app.py", "/../app.py", "/..%2fapp.py", "/%2e%2e/ledger.sqlite", "/ledger.sqlite", "/question.json",
+        "/page.js/", "/images/KEY/../../../ledger.sqlite", "/images/KEY/..%2f..%2f..%2fledger.sqlite",
+        "/images/KEY/0000.webp",
         "/images/KEY/-1", "/images/KEY/12", "/images/KEY/99999999999999999999", "/images/KEY/0/2", "/images/KEY/0/-1",
         "/images/KEY/1e0", "/images/KEY/%00", "/images/", "/images/KEY", "/images/other/0", "/docs", "/openapi.json",
         "//etc/passwd", "/etc/passwd",
@@ -371,8 +371,6 @@ def test_the_server_imports_no_torch(tmp_path: Path) -> None:
     assert found.stdout.strip() == "set()", found.stderr
 
 
-@pytest.mark.parametrize("of", [lambda page: page.look(), lambda page: page.say(0, "one")])
-def test_names_are_taken_without_the_spaces_around_them(page: Page, of: Callable[[Page], Any]) -> None:
-    of(page)
-    page.post("answers", who="  ann ", answers=[GOOD])
-    assert {one.answer.who for one in page.ledger.said()} == {"ann"}
+def test_names_are_taken_without_the_spaces_around_them(page: Page) -> None:
+    page.say(0, "one", "  ann ")
+    assert page.ledger.said()[0].answer.who == "ann"

@@ -31,10 +31,13 @@ def test_a_question_comes_as_it_was_written(tmp_path: Path) -> None:
         ({"classes": ["one", "one"]}, "twice"), ({"asked_of_two": 1.5}, "asked_of_two"), ({"more": 1}, "more"),
         ({"classes": ["cat"]}, "no class: one, three, two, zero"),
         *(({"images": [change]}, told) for change, told in (
-            ({"file": "../../ledger.sqlite"}, "file"), ({"file": "/etc/passwd"}, "file"), ({"file": "a.webp\n"}, "file"),
+            ({"file": "../../ledger.sqlite"}, "file"), ({"file": "/etc/passwd"}, "file"),
+            ({"file": "a.webp\n"}, "file"),
             ({"file": "0000.png"}, "file"), ({"file": ".webp"}, "file"), ({"width": 0}, "width"), ({"id": ""}, "id"),
-            ({"suggestions": [["one", 1.5]]}, "suggestions"), ({"neighbours": [{"file": "x/y.webp", "label": "a"}]}, "file"),
-            ({"file": "gone.webp"}, "1 images are not there"), ({"neighbours": [{"file": "n.webp", "label": "a"}]}, "n.webp"),
+            ({"suggestions": [["one", 1.5]]}, "suggestions"),
+            ({"neighbours": [{"file": "x/y.webp", "label": "a"}]}, "file"),
+            ({"file": "gone.webp"}, "1 images are not there"),
+            ({"neighbours": [{"file": "n.webp", "label": "a"}]}, "n.webp"),
         )),
     ],
 )  # fmt: skip
