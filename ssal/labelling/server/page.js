@@ -93,7 +93,7 @@ function show() {
   one("grid").hidden = !isGrid;
   one("rest").hidden = isGrid || Boolean(state.shown);
   one("as-grid").setAttribute("aria-pressed", String(isGrid));
-  if (isGrid) grid.show(state.question.key, state, state.label);
+  if (isGrid) grid.show(state.question.key, { images: state.hand, groups: state.groups }, state.label);
   if (state.shown) {
     showImage(state.question.key, state.shown, { ...state, images: state.progress.images });
     one("find").value = "";
@@ -153,7 +153,7 @@ async function write(answers, words) {
   document.body.ariaBusy = "false";
   if (sent) {
     state.written.push(sent.positions);
-    say(words);
+    say(`Saved: ${words}`);
   }
   return sent;
 }

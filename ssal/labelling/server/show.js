@@ -46,7 +46,7 @@ export function showModel(key, shown, sees) {
   for (const button of one("classes").children) {
     const share = shares.get(button.value);
     button.querySelector(".share").textContent = share === undefined ? "" : percent(share);
-    button.querySelector(".level").style.width = share === undefined ? "0" : percent(share);
+    button.querySelector(".level").style.width = `${100 * (share ?? 0)}%`;
     button.classList.toggle("taken", suggestions[0]?.[0] === button.value);
   }
   one("model").replaceChildren(...(suggestions.length
@@ -81,7 +81,7 @@ export function showProgress(progress, recipe) {
   if (pace) {
     facts.push(`${Math.round(60 / pace)} a minute`);
     if (left) facts.push(`${count(Math.max(1, Math.round((left * pace) / 60)), "minute")} left`);
-    facts.push(`${count(Math.round(minutes), "minute")} of your time`);
+    if (minutes >= 1) facts.push(`${count(Math.round(minutes), "minute")} of your time`);
   }
   one("facts").replaceChildren(...facts.map((textContent) => make("span", { textContent })));
   document.title = `${answered} of ${images} · ${recipe}`;
