@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator, Field
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from ssal.errors import BadInput
@@ -123,7 +124,7 @@ def make_app(
     place: Place, *, recipe: str, command: str, who: str = "", host: str, port: int, token: str | None = None
 ) -> ASGIApp:
     """Return the server's application; `command` is what to type when all is answered, `who` a name to begin with."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     files = {name: (HERE / name).read_bytes() for name in FILES}
 
     def static(name: str) -> Response:
