@@ -17,7 +17,7 @@ HAND = 4
 """The image that is shown and the next three, which the page fetches ahead."""
 GRID = 60
 """Most images side by side."""
-RECENT = 24
+RECENT = 12
 """How many of a person's last answers the page lists."""
 PACE = 20
 """From how many of a person's last answers the pace is taken."""
@@ -139,6 +139,8 @@ class Desk:
 
     def _stage(self, who: str, number: int) -> int | None:
         """Return when an image is offered to `who`; None where it is not."""
+        if not self._said(number):
+            return FRESH
         people = {one.answer.who for one in self._said(number)}
         lookers = self._lookers(number)
         if who in lookers or self._enough(number):
@@ -161,7 +163,7 @@ class Desk:
             self._following.settled[image.id] for image in self.question.images if image.id in self._following.settled
         ]
         looked = [answer for answer in settled if answer and answer.kind != SKIPPED]
-        second = sum(n in self._of_two and bool(self._said(n)) and not self._enough(n) for n in self._numbers.values())
+        second = sum(bool(self._said(n)) and not self._enough(n) for n in self._of_two)
         mine = self._by(who)
         measured = [one.answer.seconds for one in mine if one.answer.seconds is not None]
         return {
@@ -172,7 +174,9 @@ class Desk:
             "second": second,
             "left": left,
             "mine": len({one.answer.id for one in mine if one.answer.kind != SKIPPED}),
-            "my_skipped": sum(self._stage(who, n) == MY_SKIPPED for n in self._numbers.values()),
+            "my_skipped": sum(
+                self._stage(who, self._numbers[id]) == MY_SKIPPED for id in {one.answer.id for one in mine}
+            ),
             "pace": sum(measured[-PACE:]) / len(measured[-PACE:]) if measured else None,
             "minutes": sum(measured) / 60,
             "done": len(settled) == len(self.question.images) and None not in settled,

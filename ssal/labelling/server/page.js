@@ -19,7 +19,7 @@ const state = {
   written: [], passed: new Set(), busy: true, turn: 0, ahead: [], level: 1,
 };
 const grid = new Grid({
-  choose: (label) => look("grid", { label }),
+  choose: (label) => go("grid", { label }),
   confirm: (numbers, label) => answerMany(numbers, label),
 });
 
@@ -52,7 +52,7 @@ async function look(kind, more = {}, quietly = false) {
   if (state.look === "grid") wanted.label = state.label;
   if (state.look === "again") wanted.number = state.number;
   const found = await kept(() => ask("look", asking(wanted)));
-  if (!found || turn !== state.turn) return;
+  if (!found || turn !== state.turn || (quietly && state.busy)) return;
   Object.assign(state, { progress: found.progress, recent: found.recent, groups: found.groups });
   state.hand = state.look === "skipped" ? found.images.filter((shown) => !state.passed.has(shown.number)) : found.images;
   if (state.look !== "queue" && state.look !== "grid" && !state.hand.length) return look("queue");
@@ -65,7 +65,12 @@ async function look(kind, more = {}, quietly = false) {
   if (quietly && state.shown && at < 0) say("Somebody else has answered that image");
   if (!quietly || (at < 0 && one("grid").hidden)) show();
   else showAround();
-  state.busy = false;
+  if (!quietly) state.busy = false;
+}
+
+/** Look at something else, unless an answer is on its way. */
+function go(kind, more) {
+  if (!state.busy) look(kind, more);
 }
 
 /** Run what asks the server; where another question is asked by now, begin with that. */
@@ -104,6 +109,7 @@ function show() {
   state.ahead = isGrid ? [] : state.hand.slice(1, AHEAD + 1).map((next) => {
     const ahead = new Image();
     ahead.src = image(state.question.key, next.number);
+    ahead.decode().catch(() => {});  // one that is gone says so when it is shown
     return ahead;
   });
 }
@@ -111,7 +117,7 @@ function show() {
 /** Show what stands around the image. */
 function showAround() {
   showProgress(state.progress, state.question.recipe);
-  showRecent(state.question.key, state.recent, state.shown?.number, (number) => look("again", { number }));
+  showRecent(state.question.key, state.recent, state.shown?.number, (number) => go("again", { number }));
   if (!one("rest").hidden) showRest(state.progress, state.question.command);
   one("as-grid").disabled = !state.groups.length;
 }
@@ -173,8 +179,8 @@ async function undo() {
 function step(by) {
   const at = state.look === "again" ? state.recent.findIndex((said) => said.number === state.number) : -1;
   const next = state.recent[at + by];
-  if (next) look("again", { number: next.number });
-  else if (by < 0 && at === 0) look("queue");
+  if (next) go("again", { number: next.number });
+  else if (by < 0 && at === 0) go("queue");
 }
 
 function see() {
@@ -258,7 +264,7 @@ function onKey(event) {
   if (label !== undefined) return inGrid ? grid.confirm(label) : answer("label", label);
   if (!inGrid && key === "arrowleft") return step(1);
   if (!inGrid && key === "arrowright") return step(-1);
-  if (inGrid && key === "escape") return look("queue");
+  if (inGrid && key === "escape") return go("queue");
   if (inGrid && !["undo", "grid", "help"].includes(COMMANDS[key])) return undefined;
   if (COMMANDS[key] === "find" && one("find-line").hidden) return undefined;
   if (key in COMMANDS) {
@@ -292,10 +298,10 @@ for (const kind of ["none", "cannot_tell", "skipped"]) one(kind).addEventListene
 for (const id of ["undo", "undo-grid", "rest-undo"]) one(id).addEventListener("click", undo);
 for (const id of ["zoom", "zoom-in"]) one(id).addEventListener("click", () => zoom());
 for (const id of ["as-grid", "leave"]) one(id).addEventListener("click", toggleGrid);
-for (const id of ["third", "look-third"]) one(id).addEventListener("click", () => look("third"));
+for (const id of ["third", "look-third"]) one(id).addEventListener("click", () => go("third"));
 one("look-skipped").addEventListener("click", () => {
   state.passed.clear();
-  look("skipped");
+  go("skipped");
 });
 one("see").addEventListener("click", see);
 one("help").addEventListener("click", DO.help);

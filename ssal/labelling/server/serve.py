@@ -45,8 +45,9 @@ def serve(
     with closing(listening(host, port)) as listener:
         taken = listener.getsockname()[1]
         token = None if is_loopback(host) else secrets.token_urlsafe(32)
+        known = "" if token else who  # whoever comes from elsewhere is somebody else
         app = make_app(
-            place, recipe=recipe.name, command=f"ssal run {recipe}", who=who, host=host, port=taken, token=token
+            place, recipe=recipe.name, command=f"ssal run {recipe}", who=known, host=host, port=taken, token=token
         )
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{own_address() if host in ('0.0.0.0', '::') else shown}:{taken}/"

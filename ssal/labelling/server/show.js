@@ -89,21 +89,27 @@ export function showProgress(progress, recipe) {
   one("third").textContent = `Third look ${differ}`;
 }
 
-/** Show the last answers; `again(number)` opens one of them. */
+/** Show the last answers; `again(number)` opens one of them. What stood there before is kept: it need not load anew. */
 export function showRecent(key, recent, shown, again) {
+  const before = new Map([...one("recent").children].map((item) => [item.dataset.what, item]));
+  const focused = document.activeElement;
   one("last").hidden = !recent.length;
-  one("recent").replaceChildren(...recent.map((said) => make(
-    "li", {},
-    make(
+  one("recent").replaceChildren(...recent.map((said) => {
+    const what = `${key} ${said.number} ${told(said)}`;
+    if (before.has(what)) return before.get(what);
+    const item = make("li", {}, make(
       "button",
-      {
-        type: "button", "aria-label": `Image ${said.number + 1}: ${told(said)}`,
-        "aria-pressed": String(said.number === shown), onclick: () => again(said.number),
-      },
-      make("img", { src: image(key, said.number), alt: "", loading: "lazy" }),
+      { type: "button", "aria-label": `Image ${said.number + 1}: ${told(said)}`, onclick: () => again(said.number) },
+      make("img", { src: image(key, said.number), alt: "", loading: "lazy", decoding: "async" }),
       make("span", { className: "word", textContent: told(said) }),
-    ),
-  )));
+    ));
+    Object.assign(item.dataset, { what, number: said.number });
+    return item;
+  }));
+  for (const item of one("recent").children) {
+    item.firstElementChild.setAttribute("aria-pressed", String(Number(item.dataset.number) === shown));
+  }
+  if (focused !== document.activeElement && focused.isConnected) focused.focus();
 }
 
 /** Say what is next where no image is left for this person. */
