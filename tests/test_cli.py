@@ -35,7 +35,7 @@ arms:
   passive: {acquisition: {strategy: random}}
   active: {}
 """
-COMMANDS = ("run", "compare", "check", "list", "schema", "pretrain", "embed", "query", "evaluate-encoder")
+COMMANDS = ("run", "compare", "check", "label", "list", "schema", "pretrain", "embed", "query", "evaluate-encoder")
 
 
 @pytest.fixture

@@ -162,14 +162,14 @@ class Desk:
         settled = [
             self._following.settled[image.id] for image in self.question.images if image.id in self._following.settled
         ]
-        looked = [answer for answer in settled if answer and answer.kind != SKIPPED]
-        second = sum(bool(self._said(n)) and not self._enough(n) for n in self._of_two)
+        kinds = [answer.kind for answer in settled if answer]
+        second = sum(len(self._lookers(n)) == 1 and not self._enough(n) for n in self._of_two)
         mine = self._by(who)
         measured = [one.answer.seconds for one in mine if one.answer.seconds is not None]
         return {
             "images": len(self.question.images),
-            "answered": len(looked),
-            "skipped": sum(bool(answer) and answer not in looked for answer in settled),
+            "answered": len(kinds) - kinds.count(SKIPPED),
+            "skipped": kinds.count(SKIPPED),
             "differ": settled.count(None),
             "second": second,
             "left": left,
