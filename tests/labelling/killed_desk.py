@@ -34,13 +34,17 @@ def answer_on(cell: Cell, told: int, seed: int) -> None:
         kind, label = (LABEL, draw.choice(question.classes)) if draw.random() < 0.9 else (SKIPPED, None)
         answers = {at: Answer(question.images[at].id, kind, label, "ann", draw.random()) for at in several}
         desk.look("ann", "queue")
+        back = draw.random() < 0.3
         positions = desk.answer("ann", answers)
+        if back:
+            desk.undo("ann", positions)
         os.write(
             told, json.dumps(["said", positions, [[a.id, a.kind, a.label] for a in answers.values()]]).encode() + b"\n"
         )
         if draw.random() < 0.2:
             desk.undo("ann", positions)
-            os.write(told, json.dumps(["undone", positions]).encode() + b"\n")
+            given = [[a.id, a.kind, a.label] for a in answers.values()]
+        os.write(told, json.dumps(["undone" if back else "said", positions, given]).encode() + b"\n")
 
 
 def main(folder: str, kills: int) -> None:

@@ -1,4 +1,4 @@
-"""A question folder as a run prepares it, with digits as images."""
+"""A question folder as a run prepares it, with drawn digits as images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from sklearn.datasets import load_digits
+from PIL import Image, ImageDraw, ImageFont
 
 from ssal.labelling.ledger import Entry, Ledger
 
@@ -37,24 +35,22 @@ def write_question(
     asked_of_two: float = 0.0,
     begin: int = 0,
 ) -> Path:
-    """Write a question of `images` digits from row `begin` on; return its folder. Every `path` holds the true digit."""
+    """Write a question of `images` digits from number `begin` on; return its folder. A `path` holds the true digit."""
     folder = cell / f"round_{number}" / "question"
     folder.mkdir(parents=True)
     Ledger(cell / "ledger.sqlite")
-    data = load_digits()
     shown = []
     for at in range(images):
-        row = (begin + at) % len(data.images)
-        save(folder / f"{at:04}.webp", data.images[row], side)
-        digit = classes[int(data.target[row]) % len(classes)]
-        other = classes[(int(data.target[row]) + 1) % len(classes)]
+        row = begin + at
+        save(folder / f"{at:04}.webp", row, side)
+        digit, other = classes[row % 10 % len(classes)], classes[(row + 1) % 10 % len(classes)]
         one: dict[str, Any] = {"id": hashlib.sha256(f"{begin + at}".encode()).hexdigest()[:16]}
         one |= {"path": f"photos/{digit}_{begin + at:05}.png", "file": f"{at:04}.webp", "width": side, "height": side}
         one |= {"suggestions": [], "why": "", "neighbours": []}
         if suggests:
             one |= {"suggestions": [[digit, 0.41 + at % 5 / 10], [other, 0.1]], "why": f"unsure: {digit} or {other}"}
             for near in range(2):
-                save(folder / f"n_{at:04}_{near}.webp", data.images[(row + 10 * near + 10) % len(data.images)], 32)
+                save(folder / f"n_{at:04}_{near}.webp", row + 10 * near + 10, 32)
                 one["neighbours"].append({"file": f"n_{at:04}_{near}.webp", "label": digit})
         shown.append(one)
     question = {"round": number, "classes": list(classes), "images": shown, "asked_of_two": asked_of_two}
@@ -62,9 +58,11 @@ def write_question(
     return folder
 
 
-def save(path: Path, digit: np.ndarray, side: int) -> None:
-    pixels = (255 - digit * 15.9).clip(0, 255).astype(np.uint8)
-    Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(path, "WEBP")
+def save(path: Path, row: int, side: int) -> None:
+    """Draw the last digit of `row`, turned by an angle of its own."""
+    drawn = Image.new("L", (side, side), 245)
+    ImageDraw.Draw(drawn).text((side / 2, side / 2), str(row % 10), 20, ImageFont.load_default(0.7 * side), anchor="mm")
+    drawn.rotate(row * 37 % 31 - 15, fillcolor=245).save(path, "WEBP")
 
 
 def write_json(folder: Path, question: dict[str, Any]) -> None:
