@@ -20,7 +20,7 @@ def test_without_a_question_the_command_says_what_to_type(command_line: CommandL
     assert said.code == 2 and "no image waits for an answer; type `ssal run recipe.yaml`" in said.err
 
 
-@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", None)])
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("0.0.0.0", None)])
 def test_the_address_is_printed_with_a_token_where_others_reach_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, shown: str | None
 ) -> None:

@@ -128,6 +128,7 @@ async function answer(kind, label = null) {
   const { number } = state.shown;
   const sent = await write([{ number, kind, label, seconds: clock.seconds() }], told({ kind, label }));
   if (!sent) return;
+  state.recent = [{ number, kind, label }, ...state.recent.filter((said) => said.number !== number)];
   if (state.look === "again") return look("queue");
   if (kind === "skipped") state.passed.add(number);  // who looks again at what they skipped sees each of them once
   state.hand = state.hand.filter((shown) => shown.number !== number);
@@ -255,7 +256,7 @@ function onKey(event) {
     if (key === "-" || key === "−") zoom(state.level / 2);
     return undefined;
   }
-  if (event.target.closest("dialog, input, select")) return undefined;
+  if (event.target.closest("dialog[open], input, select")) return undefined;
   const inGrid = !one("grid").hidden;
   if (control && key === "z") event.preventDefault(), undo();
   else if (control && key === "a" && inGrid) event.preventDefault(), grid.selectAll();
