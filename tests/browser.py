@@ -172,8 +172,9 @@ class Browser:
     def wait_until(self, expression: str) -> None:
         """Return when a JavaScript expression has become true."""
         self.evaluate(
-            f"new Promise((ready, fail) => {{ const end = Date.now() + {1000 * PATIENCE}; const look = () => ({expression})"
-            f" ? ready() : Date.now() > end ? fail({json.dumps(expression)}) : setTimeout(look, 10); look(); }})"
+            f"new Promise((ready, fail) => {{ const end = Date.now() + {1000 * PATIENCE}; const look = () =>"
+            f" ({expression}) ? ready() : Date.now() > end ? fail({json.dumps(expression)}) : setTimeout(look, 10);"
+            " look(); })"
         )
 
     def download(self, element: str) -> Path:

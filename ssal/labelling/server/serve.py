@@ -81,9 +81,15 @@ def listening(host: str, port: int | None) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for wanted in (port,) if port is not None else (PORT, 0):
+        # Its protocol is named: asyncio sends an answer's body at once for such sockets alone, and else 40 ms later.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            return socket.create_server((host, wanted), family=family)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, wanted))
+            listener.listen()
+            return listener
         except OSError as error:
+            listener.close()
             if port is None and wanted:
                 continue
             raise BadInput(
