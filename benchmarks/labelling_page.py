@@ -111,8 +111,9 @@ def of_process(pid: int) -> float:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Keep every core busy with a process of our own."""
-    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    """Keep every core busy with a process of its own session, as a training in another terminal does."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    spinning = [subprocess.Popen(spin, start_new_session=True) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:

@@ -125,7 +125,7 @@ export function showRest(progress, command) {
     title = `${count(differ, "image was", "images were")} answered differently by different people`;
     lines.push("A third look settles what each of them is.");
   } else if (skipped) {
-    title = `Nothing is left but the ${count(skipped, "image")} you skipped`;
+    title = `Nothing is left but ${count(skipped, "image")} you skipped`;
     lines.push("Look again, or finish and leave them: they count as asked, and may be asked again later.");
   } else if (done) {
     title = `All ${images} images have an answer`;
