@@ -68,7 +68,7 @@ def run(strategy: str, pool: int, classes: int, size: int, repeats: int, peer_re
 
         def ask(table: dict[str, torch.Tensor] = table, seed: int = seed) -> list[int]:
             stream = torch.Generator().manual_seed(seed)
-            chosen = choose(method, table, ids, size, stream, classes=classes, options={}, folder=None)
+            chosen = choose(method, table, ids, size, stream, classes=classes, options={})
             return [int(choice.id, 16) for choice in chosen]
 
         def ask_peer(features: torch.Tensor = features, answers: Any = answers, model: Any = classifier) -> list[int]:

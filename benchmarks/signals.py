@@ -132,7 +132,7 @@ def cell(told: str) -> None:
         table = collect(needs, *stand, folder, previous, names=names, options=options)
         collected = time.perf_counter()
         ids, draws = [images.pool.ids[row] for row in table["rows"].tolist()], generator(SEED, "choose")
-        choose(method, table, ids, ASKED, draws, classes=CLASSES, options={}, folder=None)
+        choose(method, table, ids, ASKED, draws, classes=CLASSES, options={})
         return collected - began, time.perf_counter() - collected
 
     row: dict[str, Any] = {"outcome": DONE, "threads": torch.get_num_threads()}

@@ -12,7 +12,9 @@ from ssal.artefacts import read_json, read_tensors
 from ssal.cells import Cell, cells_of, images_of
 from ssal.data.images import Images
 from ssal.evaluation.metrics import Bins, by_confidence
-from ssal.labelling.ledger import GIVEN, NO_CLASS, Entry, Ledger, numbers_of
+from ssal.labelling.answers import SHOWN as SHOWN_AS
+from ssal.labelling.ledger import GIVEN, Entry, Ledger, numbers_of
+from ssal.project import of_others
 from ssal.recipe import Recipe
 from ssal.report.report import SHOWN, data_uri
 from ssal.round import round_number
@@ -43,7 +45,7 @@ def asked(recipe: Recipe, checkpoints: Path) -> Asked:
     """Read the ledger of every cell that has one."""
     found = Asked()
     for cell in cells_of(recipe, checkpoints):
-        if not (cell.folder / "ledger.sqlite").exists():
+        if not (cell.folder / "ledger.sqlite").exists() or of_others(cell.folder):
             continue
         images, arm = images_of(cell.arm, checkpoints), cell.arm.name
         found.notes += [line for line in images.summary() if line not in found.notes]
@@ -73,7 +75,7 @@ def _count(mix: list[dict[str, Any]], rounds: list[list[Entry]], images: Images)
             mix.append({"round": number, "counts": dict.fromkeys(images.classes, 0)})
         counts = mix[number]["counts"]
         for entry in entries:
-            label = entry.label or NO_CLASS
+            label = entry.label or SHOWN_AS[entry.kind]
             counts[label] = counts.get(label, 0) + 1
 
 
@@ -96,7 +98,7 @@ def _pictures(images: Images, entries: list[Entry]) -> list[dict[str, Any]]:
     return [
         {
             "id": entry.id,
-            "label": entry.label or NO_CLASS,
+            "label": entry.label or SHOWN_AS[entry.kind],
             "score": entry.score,
             "data_uri": picture(images, entry.id),
         }

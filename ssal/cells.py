@@ -75,9 +75,18 @@ def images_of(arm: Arm, checkpoints: Path) -> Images:
     return _images[key]
 
 
-def run_cell(path: str, overrides: list[str], arm: str, seed: int, checkpoints: str, overwrite: bool = False) -> str:
+def run_cell(
+    path: str,
+    overrides: list[str],
+    arm: str,
+    seed: int,
+    checkpoints: str,
+    overwrite: bool = False,
+    new_encoder: bool = False,
+) -> str:
     """Run one cell to its end; what a worker process calls. Returns its folder."""
     recipe = _recipe(path, tuple(overrides))
     (cell,) = [c for c in cells_of(recipe, Path(checkpoints)) if c.arm.name == arm and c.seed == seed]
-    run_project(cell.arm, seed, images_of(cell.arm, Path(checkpoints)), Path(checkpoints), cell.folder, overwrite)
+    images = images_of(cell.arm, Path(checkpoints))
+    run_project(cell.arm, seed, images, Path(checkpoints), cell.folder, overwrite, new_encoder)
     return str(cell.folder)

@@ -12,7 +12,8 @@ from typing import Any
 from ssal import registry
 from ssal.artefacts import file_fingerprint, fingerprint, read_json, source_fingerprint, write_json
 from ssal.data.images import Images
-from ssal.errors import BadInput
+from ssal.errors import BadInput, listing
+from ssal.growing import BEGAN_WITH
 from ssal.labelling.ask import begun
 from ssal.labelling.ledger import Ledger
 from ssal.learner.train import sources as learner_sources
@@ -140,21 +141,23 @@ def _changes(before: dict[str, Any], now: dict[str, Any], arm: Arm, folder: Path
     changed = differences(before["recipe"], now["recipe"])
     files = sorted({*before["files"], *now["files"]})
     changed += [f"the file of {key}" for key in files if before["files"].get(key) != now["files"].get(key)]
-    if before["images"] != now["images"]:
+    if before["images"] != now["images"] and not arm.asks_people:
         return [*changed, "the images themselves"]
-    for labels in ("hidden_labels", "given_labels"):
+    for labels in ("hidden_labels",) if arm.asks_people else ("hidden_labels", "given_labels"):
         if before[labels] != now[labels]:
             changed.append(f"the {labels.replace('_', ' ')} of the images")
     if before["classes"] != now["classes"]:
-        used = set() if arm.answered_by == "oracle" else set(Ledger(folder / "ledger.sqlite").labels().values())
-        if arm.answered_by == "oracle" or not used <= set(now["classes"]):
+        used = set(Ledger(folder / "ledger.sqlite").labels().values()) if arm.asks_people else set()
+        if not arm.asks_people:
             changed.append("data.classes")
+        elif lacks := sorted(used - set(now["classes"])):
+            changed.append(f"data.classes, without {listing(map(repr, lacks))}, which `ssal ledger rename` can rename,")
     return changed
 
 
 def _code(before: dict[str, Any], now: dict[str, Any], arm: Arm) -> list[str]:
     """Return the stages whose code has changed since; people's labels outlive an upgrade, a benchmark does not."""
-    if arm.answered_by != "oracle" or before.keys() != now.keys():
+    if arm.asks_people or before.keys() != now.keys():
         return []
     return [f"the code of {stage}" for stage, source in now["code"].items() if before["code"].get(stage) != source]
 
@@ -183,6 +186,6 @@ def _clear(folder: Path) -> None:
         if (item / "to_label.csv").exists():
             (item / "to_label.csv").rename(folder / f"to_label.replaced_{free}_{item.name}.csv")
         shutil.rmtree(item)
-    for name in ("finished.json", *KEPT):
+    for name in ("finished.json", BEGAN_WITH, *KEPT):
         (folder / name).unlink(missing_ok=True)
     (folder / "replaced.json").unlink()

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import encoders, labelling, listing, looking, running
+from ssal.commands import answering, deploying, encoders, labelling, ledgers, listing, looking, running, starting
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -22,20 +22,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": starting.init,
     "run": running.run,
     "compare": running.compare,
     "check": running.check,
     "label": labelling.label,
     "list": listing.list_methods,
     "schema": listing.schema,
+    "questions": answering.questions,
+    "answers": answering.answers,
     "query": looking.query,
     "audit": looking.audit,
+    "model": deploying.model,
+    "predict": deploying.predict,
     "pretrain": encoders.pretrain,
     "embed": encoders.embed,
     "evaluate-encoder": encoders.evaluate_encoder,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(ledgers.ledger, name="ledger")
 
 
 @app.callback()

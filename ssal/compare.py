@@ -51,6 +51,7 @@ def run_all(
     overwrite: bool = False,
     executor: str = LOCAL,
     cells_per_gpu: int = 1,
+    new_encoder: bool = False,
 ) -> Ended:
     """Run every cell that is not finished, `jobs` side by side (0: see `default_jobs`), and write results.csv.
 
@@ -60,13 +61,15 @@ def run_all(
     """
     cells = cells_of(recipe, checkpoints)
     todo = [cell for cell in cells if not _finished(cell, checkpoints)]
+    for cell in cells:
+        if cell not in todo:  # another recipe may have died here before it began
+            (cell.folder / FAILED).unlink(missing_ok=True)
     if len(todo) < len(cells):
         log.info("%d of %d cells are finished already", len(cells) - len(todo), len(cells))
     failed: dict[str, str] = {}
     waiting: list[str] = []
     refused: list[str] = []
     never = False
-    others: list[Path] = []
     keywords = [
         {
             "path": str(recipe.path),
@@ -75,6 +78,7 @@ def run_all(
             "seed": cell.seed,
             "checkpoints": str(checkpoints),
             "overwrite": overwrite,
+            "new_encoder": new_encoder,
         }
         for cell in todo
     ]
@@ -94,32 +98,27 @@ def run_all(
                 continue
             if state == "done":
                 continue
-            if not (begun := _begun(todo[index], checkpoints)):
-                others.append(todo[index].folder)
+            begun = _begun(todo[index], checkpoints)
             if state == "BadInput":
                 refused.append(value)
                 never = never or not begun
             if state != "BadInput" or begun:
                 failed[name] = f"{state}: {value}"
-                write_json(todo[index].folder / FAILED, {"state": state, "reason": value})
+                write_json(todo[index].folder / FAILED, {"state": state, "reason": value, "begun": begun})
                 log.error("%s failed%s: %s", name, " and the others go on" if len(todo) > 1 else "", failed[name])
     refused = list(dict.fromkeys(refused))
     if never:
         for text in waiting:
             log.warning("%s", text)
         raise BadInput("\n".join(refused))
-    rows = so_far(recipe, checkpoints, others).rows
+    rows = so_far(recipe, checkpoints).rows
     write_results(checkpoints / recipe.name / "results.csv", rows)
     return Ended(rows, failed, waiting, refused)
 
 
-def so_far(recipe: Recipe, checkpoints: Path, others: Collection[Path] = ()) -> Ended:
-    """Return the rows of every round that stands, without running anything.
-
-    `others` are the folders in which another recipe's rounds stand: they do not count.
-    """
-    cells = [cell for cell in cells_of(recipe, checkpoints) if cell.folder not in others]
-    return Ended([row for cell in cells for row in results(cell.arm, cell.seed, cell.folder)])
+def so_far(recipe: Recipe, checkpoints: Path) -> Ended:
+    """Return the rows of every round that stands, without running anything."""
+    return Ended([row for cell in cells_of(recipe, checkpoints) for row in results(cell.arm, cell.seed, cell.folder)])
 
 
 def _begun(cell: Cell, checkpoints: Path) -> bool:

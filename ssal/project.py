@@ -13,7 +13,8 @@ from ssal.artefacts import locked, make_folder, read_json, sweep, write_json
 from ssal.claim import claim
 from ssal.data.images import Images
 from ssal.errors import BadInput
-from ssal.labelling.ledger import GIVEN, Entry, Ledger
+from ssal.growing import as_begun, take_given
+from ssal.labelling.ledger import Ledger
 from ssal.recipe import Arm
 from ssal.round import round_number, run_round
 from ssal.tracking import tracking
@@ -23,10 +24,19 @@ FAILED = "failed.json"
 """Why a cell ended that did not finish, until it is run again."""
 
 
-def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: Path, overwrite: bool = False) -> None:
+def run_project(
+    arm: Arm,
+    seed: int,
+    images: Images,
+    checkpoints: Path,
+    folder: Path,
+    overwrite: bool = False,
+    new_encoder: bool = False,
+) -> None:
     """Run, resume or extend one arm with one seed in `folder`, as far as it goes.
 
-    Raises BadInput where another recipe made what stands there, or another process is at work on it.
+    Where people answer, images may have joined or gone since it began; the encoder is kept, unless a `new_encoder` is
+    asked for. Raises BadInput where another recipe made what stands there, or another process is at work on it.
     """
     with ExitStack() as stack:
         try:  # for a moment: who looks at the status holds the folder for no longer
@@ -39,13 +49,15 @@ def run_project(arm: Arm, seed: int, images: Images, checkpoints: Path, folder: 
         check_images(arm, images)
         claim(arm, images, folder, overwrite)
         stack.enter_context(tracking(arm.trainer.get("trackers", ()), folder))
-        ledger = Ledger(folder / "ledger.sqlite")
-        if images.given and not ledger.entries():
-            ledger.append(Entry(id, images.given[id], "folder", 0, GIVEN) for id in sorted(images.given))
+        ledger, began_with = Ledger(folder / "ledger.sqlite"), images.fingerprint
+        if arm.asks_people:
+            images, began_with = as_begun(images, folder, new_encoder)
+        if images.given:
+            take_given(images, ledger)
         for number in count():
             round_folder = make_folder(folder / f"round_{number}")
             log.info("round %d: %d labels", number, len(ledger.before(number).labels()))
-            if not run_round(arm, seed, number, images, ledger, checkpoints, round_folder):
+            if not run_round(arm, seed, number, images, ledger, checkpoints, round_folder, began_with):
                 learners = [number for number in range(number + 1) if ledger.before(number).labels()]
                 write_json(folder / "finished.json", {"labels_bought": ledger.bought(), "learners": learners})
                 return
@@ -58,12 +70,12 @@ def check_images(arm: Arm, images: Images) -> None:
             "data.classes: no image has a label yet, so name the classes that people may answer, as in "
             "data.classes=[cat, dog]"
         )
-    if arm.answered_by != "oracle" and 0 < len(images.hidden) < len(images.pool):
+    if arm.asks_people and 0 < len(images.hidden) < len(images.pool):
         raise BadInput(
             f"data.labels: {len(images.hidden)} of {len(images.pool)} images have a label, which is hidden, and the "
             "others would never be asked for; type data.labels=given, so that people are asked for the rest"
         )
-    if arm.answered_by != "oracle" and not set(images.hidden.values()) <= set(images.classes):
+    if arm.asks_people and not set(images.hidden.values()) <= set(images.classes):
         raise BadInput(
             "data.out_of_class: the oracle alone answers that an image is of none of the classes; type "
             "labelling.answered_by=oracle, or data.out_of_class=null"
@@ -81,9 +93,16 @@ def check_images(arm: Arm, images: Images) -> None:
         )
 
 
+def of_others(folder: Path) -> bool:
+    """Say whether the last run here died before it had made the folder its own: what stands is another recipe's."""
+    return (folder / FAILED).exists() and not read_json(folder / FAILED).get("begun", True)
+
+
 def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
     """Return one row per round that trained a learner and was measured, as results.csv holds them."""
     rows: list[dict[str, Any]] = []
+    if of_others(folder):
+        return rows
     for metrics in sorted(folder.glob("round_*/metrics.json"), key=lambda path: round_number(path.parent)):
         asked = metrics.with_name("asked.json")
         cost = read_json(asked) if asked.exists() else {"score_seconds": 0.0, "select_seconds": 0.0}

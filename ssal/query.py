@@ -16,7 +16,8 @@ from typing import Any
 from torch import Tensor
 
 from ssal import registry
-from ssal.acquisition.choose import Choice, choose
+from ssal.acquisition.choose import choose
+from ssal.acquisition.chosen import Choice
 from ssal.artefacts import fingerprint, locked, read_json, write_json, write_text
 from ssal.cells import cells_named
 from ssal.errors import BadInput, Diverged, listing, told
@@ -197,7 +198,7 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
                     raise BadInput(given_up[-1])
                 asked.chosen[name] = choose(
                     one.method, asked.table, ids, size, generator(*names, "choose"),
-                    classes=classes, options=one.options, folder=None,
+                    classes=classes, options=one.options,
                 )  # fmt: skip
             except Exception as error:  # of somebody's own file: the others have nothing to do with it
                 asked.refused[name] = _line(error)

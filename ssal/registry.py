@@ -125,9 +125,9 @@ def signal(
     return lambda call: _file_under("signal", call, provides=provides, traits=traits)
 
 
-def answerer(call: Callable[..., Any]) -> Callable[..., Any]:
-    """File something that turns chosen ids into labels, or says that people are still to answer."""
-    return _file_under("answerer", call)
+def answerer(*, asks_people: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """File something that turns chosen ids into answers, or says that people are still to answer."""
+    return lambda call: _file_under("answerer", call, traits={"asks_people": asks_people})
 
 
 def dataset(call: Callable[..., Any]) -> Callable[..., Any]:

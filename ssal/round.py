@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ssal import registry
-from ssal.acquisition.choose import choose, read_chosen
+from ssal.acquisition.choose import choose
+from ssal.acquisition.chosen import CHOSEN, Choice, read_chosen, write_chosen
 from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
 from ssal.evaluation.measure import measure
+from ssal.handout import prepare_question
 from ssal.labelling.ask import ask, begun
-from ssal.labelling.ledger import Ledger
+from ssal.labelling.audit_slice import next_in_audit, set_aside
+from ssal.labelling.ledger import AUDIT, Ledger
 from ssal.learner.train import train
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
 from ssal.recipe import Arm
 from ssal.signals.collect import collect
-from ssal.signals.kept import OUTPUTS, forget
+from ssal.signals.kept import OUTPUTS, forget, of_these
 from ssal.streams import generator
 
 log = logging.getLogger("ssal")
@@ -34,19 +40,27 @@ def round_number(folder: Path) -> int:
 
 
 def run_round(
-    arm: Arm, seed: int, number: int, images: Images, ledger: Ledger, checkpoints: Path, folder: Path
+    arm: Arm,
+    seed: int,
+    number: int,
+    images: Images,
+    ledger: Ledger,
+    checkpoints: Path,
+    folder: Path,
+    began_with: str,
 ) -> bool:
     """Train on the labels at hand, then buy the next ones; say whether another round follows.
 
     R purchases make R + 1 rounds: the last one only trains. Every stage leaves its result in `folder` before the next
-    begins and is skipped where it stands there, so a killed round goes on where it was.
+    begins and is skipped where it stands there, so a killed round goes on where it was. The encoder is that of the
+    images whose fingerprint is `began_with`; labels of images that are gone since are left aside.
     Raises Waiting where people are still to answer.
     """
-    everything, ledger = ledger, ledger.before(number)
+    everything, ledger = ledger, ledger.before(number).among(images.pool)
     bought_already = bool(everything.asked_in(number))
     if bought_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
-    encoder = pretrain(images, checkpoints, **arm.encoder(seed))
+    encoder = pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(seed))
     learner = train(
         encoder,
         images,
@@ -59,7 +73,8 @@ def run_round(
         options=arm.learner,
         companions=arm.companions,
     )
-    measure(learner, encoder, images, ledger, number, arm.references, arm.trainer["accelerator"], folder)
+    aside = set_aside(images.askable, arm.audit, seed)
+    measure(learner, encoder, images, ledger, number, arm.references, arm.trainer["accelerator"], folder, aside)
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
             collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})
@@ -68,14 +83,14 @@ def run_round(
     size = next((labels for labels in arm.rounds(len(images.given)) if labels > ledger.bought()), 0) - ledger.bought()
     if size <= 0:
         return False
-    asked = open_question(folder, size)
-    if asked is None:
-        asked = _choose(arm, seed, number, images, ledger, encoder, learner, size, folder)
+    if open_question(folder, size) is None:
+        _choose(arm, seed, number, images, ledger, encoder, learner, size, aside, folder)
     forget(folder)
-    chosen = read_chosen(folder / "chosen.csv")
+    chosen = read_chosen(folder / CHOSEN)
+    prepare = partial(prepare_question, chosen, arm, images, encoder, ledger, number, folder)
     answers = ask(
-        arm.answered_by, chosen, images, folder,
-        round_number=number, strategy=asked["strategy"], seed=seed, options=arm.labelling,
+        arm.answered_by, chosen, images, everything, folder,
+        number=number, seed=seed, prepare=prepare, options=arm.labelling,
     )  # fmt: skip
     everything.append(answers)
     return True
@@ -89,7 +104,7 @@ def open_question(folder: Path, size: int | None = None) -> dict[str, Any] | Non
     if not (folder / "asked.json").exists():
         return None
     asked: dict[str, Any] = read_json(folder / "asked.json")
-    if not (folder / "chosen.csv").exists() or len(read_chosen(folder / "chosen.csv")) != asked["size"]:
+    if not (folder / CHOSEN).exists() or len(read_chosen(folder / CHOSEN)) != asked["size"]:
         return None
     return asked if begun(folder) or size in (None, asked["size"]) else None
 
@@ -103,17 +118,22 @@ def _choose(
     encoder: Encoder,
     learner: Trained | None,
     size: int,
+    aside: Collection[str],
     folder: Path,
-) -> dict[str, Any]:
-    """Choose `size` images, or as many as people were asked for; leave chosen.csv and asked.json, and return this."""
+) -> None:
+    """Choose `size` images, the audit's among them, or as many as people were asked for: chosen.csv, asked.json."""
     learned_before = number > 0 and ledger.before(number - 1).labels()
-    previous = folder.with_name(f"round_{number - 1}") / OUTPUTS if learned_before else None
+    last = folder.with_name(f"round_{number - 1}") / OUTPUTS
+    previous = last if learned_before and of_these(last, images.fingerprint) else None
     first = learner is None or (arm.compares_rounds and previous is None)
     strategy, options = (arm.first_round, arm.first_options) if first else (arm.strategy, arm.options)
     because = None
     if first and learner is not None:
         because = f"{arm.strategy} compares two learners, and this is the first one, so first_round chooses"
         log.info("%s asks: %s", strategy, because)
+    if begun(folder) and (folder / "asked.json").exists():
+        size = read_json(folder / "asked.json")["size"]
+    audited = next_in_audit(aside, ledger, size, arm.audit, seed)
     began = time.perf_counter()
     names = (seed, "round", number, "signals")
     table = collect(
@@ -126,27 +146,32 @@ def _choose(
         previous,
         names=names,
         options=arm.signals,
-        budget=size,
+        budget=size - len(audited),
+        aside=aside,
     )
     scored = time.perf_counter()
-    ids = [images.pool.ids[row] for row in table["rows"].tolist()]
-    choose(
-        registry.find("strategy", strategy),
-        table,
-        ids,
-        read_json(folder / "asked.json")["size"] if begun(folder) and (folder / "asked.json").exists() else size,
-        generator(seed, "round", number, "choose"),
-        classes=len(ledger.class_numbers(images.classes)),
-        options=options,
-        folder=folder,
+    strategy_size = size - len(audited)
+    chosen = (
+        choose(
+            registry.find("strategy", strategy),
+            table,
+            [images.pool.ids[row] for row in table["rows"].tolist()],
+            strategy_size,
+            generator(seed, "round", number, "choose"),
+            classes=len(ledger.class_numbers(images.classes)),
+            options=options,
+        )
+        if strategy_size
+        else []
     )
+    chosen += [Choice(id, rank, None, AUDIT) for rank, id in enumerate(audited, len(chosen) + 1)]
+    write_chosen(folder / CHOSEN, chosen)
     asked = {
         "strategy": strategy,
         "options": options,
         "because": because,
-        "size": len(read_chosen(folder / "chosen.csv")),
+        "size": len(chosen),
         "score_seconds": scored - began,
         "select_seconds": time.perf_counter() - scored,
     }
     write_json(folder / "asked.json", asked)
-    return asked

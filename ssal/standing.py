@@ -12,6 +12,7 @@ from ssal.cells import Cell, cells_of, images_of
 from ssal.claim import unchanged
 from ssal.data.images import Images
 from ssal.errors import BadInput
+from ssal.growing import BEGAN_WITH, as_begun
 from ssal.labelling.ledger import Ledger
 from ssal.learner.train import train
 from ssal.learner.trained import Trained
@@ -96,10 +97,12 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
     if number not in rounds:
         known = ", ".join(map(str, rounds))
         raise BadInput(f"{name} has no learner in round {number} (rounds with one: {known}); type --round {rounds[-1]}")
-    ledger = Ledger(cell.folder / "ledger.sqlite").before(number)
+    ledger, began_with = Ledger(cell.folder / "ledger.sqlite").before(number).among(images.pool), images.fingerprint
+    if (cell.folder / BEGAN_WITH).exists():
+        images, began_with = as_begun(images, cell.folder)
     try:
         with nothing_made():
-            encoder = pretrain(images, checkpoints, **arm.encoder(cell.seed))
+            encoder = pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(cell.seed))
             learner = train(
                 encoder, images, ledger, number, checkpoints, cell.seed, arm.trainer,
                 method=arm.learner_method, options=arm.learner, companions=arm.companions,

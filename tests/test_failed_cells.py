@@ -118,6 +118,13 @@ def test_a_cell_that_dies_before_it_begins_leaves_no_rows_of_another_recipe(
     assert said.code == 1 and "odd seed 0 failed" in said.log
     rows = read_results(Path("checkpoints/tiny/results.csv"))
     assert {row["arm"] for row in rows} == {"random", "margin"}, "odd's rows were made with four steps"
+    report = Path("checkpoints/tiny/report.html").read_text()
+    assert "odd seed 0 did not finish" in report and "</i>odd</h3>" not in report and "</i>margin</h3>" in report, (
+        "nor is what it asked for shown"
+    )
+    monkeypatch.setattr(comparing, "run_cell", run)
+    assert ssal("compare", "tiny.yaml", "seeds=[0]", "--jobs", "1", "--overwrite").code == 0
+    assert {row["arm"] for row in read_results(Path("checkpoints/tiny/results.csv"))} == {"odd", "random", "margin"}
 
 
 def test_who_waits_is_told_where_another_cell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,9 @@ TOP = {
     "asked": 4,
     "project": 4,
     "audit": 4,
+    "outlook": 4,
+    "growing": 4,
+    "exchange": 4,
     "query": 4,
     "standing": 4,
     "claim": 4,
@@ -68,7 +71,7 @@ def floor(module: str) -> int:
         return 0
     if module in STAGES:
         return 2
-    if folder in ("executors", "report"):
+    if folder in ("executors", "report", "deployment"):
         return 4
     if folder == "commands":
         return 5

@@ -13,7 +13,8 @@ from command_line import CommandLine, refused
 from tiny_runs import pictures, recipe, run, small, write_pictures
 
 from ssal.errors import BadInput
-from ssal.labelling.ledger import NO_CLASS, Entry, Ledger
+from ssal.labelling.answers import NONE, SHOWN
+from ssal.labelling.ledger import Entry, Ledger
 from ssal.project import results
 from ssal.recipe import load, schema
 from ssal.signals.collect import split
@@ -88,7 +89,7 @@ def test_a_comparison_on_a_hard_pool(ssal: CommandLine) -> None:
     page = Path("checkpoints/tiny/report.html").read_text(encoding="utf-8")
     for sentence in wanted:
         assert sentence in " ".join(said.out.split()) and sentence.replace("'", "&#39;") in page
-    assert page.count(NO_CLASS) > sum(counts.values()) and "note: redundancy: 1 near-duplicates beside" in page
+    assert page.count(SHOWN[NONE]) > sum(counts.values()) and "note: redundancy: 1 near-duplicates beside" in page
 
     assert "2 of 2 cells are finished already" in ssal("run", "tiny.yaml", "--jobs", "1").log
     for changed in ("labelling.noise=0.2", "data.imbalance=3", "data.redundancy=2", "data.out_of_class=[three]"):
@@ -155,7 +156,7 @@ def test_what_is_of_no_class_is_not_asked_for_again(tmp_path: Path) -> None:
     images = pictures(write_pictures(tmp_path / "pictures"), tmp_path, out_of_class=["two"])
     ids = images.pool.ids
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.append([Entry(ids[3], None, "oracle", 0, "random"), Entry(ids[5], "one", "oracle", 0, "random")])
+    ledger.append([Entry(ids[3], None, "oracle", 0, "random", kind=NONE), Entry(ids[5], "one", "oracle", 0, "random")])
     table = split({"features": torch.arange(len(ids))}, images, ledger)
     assert table["rows"].tolist() == table["features"].tolist() == [n for n in range(len(ids)) if n not in (3, 5)]
     assert table["labels"].tolist() == [0] and table["labelled_features"].tolist() == [5]

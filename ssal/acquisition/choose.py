@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,18 +11,9 @@ from torch import Tensor
 
 from ssal import streams
 from ssal.acquisition import checks
-from ssal.artefacts import reading, write_text
+from ssal.acquisition.chosen import Choice
 from ssal.errors import BadInput, listing
 from ssal.registry import Method, find, needs_of
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One image to ask for: its id, its place from 1, and its score (none from a strategy that returns rows)."""
-
-    id: str
-    rank: int
-    score: float | None
 
 
 def missing(strategy: Method, table: Container[str], options: dict[str, Any]) -> list[str]:
@@ -43,13 +30,12 @@ def choose(
     *,
     classes: int,
     options: dict[str, Any],
-    folder: Path | None,
 ) -> list[Choice]:
     """Return the `query_size` images of the pool that `strategy` asks for, best first, or the whole pool if it is less.
 
     The rows reach the strategy in an order that follows from the generator and the ids alone. Equal scores, and rows
     that a strategy would take in order, thus never follow the order of folders, which is the order of classes.
-    Writes `folder`/chosen.csv. Raises BadInput for a missing signal and for signals, scores or rows that are not
+    Raises BadInput for a missing signal and for signals, scores or rows that are not
     finite, not as many as expected or not distinct. Warns where nothing tells images apart, so that the draw decides.
     """
     checks.question(strategy, ids, query_size)
@@ -75,10 +61,8 @@ def choose(
     else:
         rows = checks.rows(strategy, answer, len(ids), budget)
         values = [None] * budget
-    chosen = [Choice(shuffled[row], n, value) for n, (row, value) in enumerate(zip(rows, values, strict=True), 1)]
-    if folder:
-        _write(folder / "chosen.csv", chosen, strategy.name)
-    return chosen
+    ranked = enumerate(zip(rows, values, strict=True), start=1)
+    return [Choice(shuffled[row], rank, value, strategy.name) for rank, (row, value) in ranked]
 
 
 def _children(strategy: Method, options: dict[str, Any]) -> dict[str, Method]:
@@ -102,18 +86,3 @@ def _call(
     round_values = {name: supplied[name] for name in strategy.given}
     with torch.no_grad():
         return strategy.call(*(signals[name] for name in strategy.needs), **round_values, **options)
-
-
-def _write(path: Path, chosen: list[Choice], strategy: str) -> None:
-    rows, text = ([c.id, c.rank, "" if c.score is None else repr(c.score), strategy] for c in chosen), io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([["id", "rank", "score", "strategy"], *rows])
-    write_text(path, text.getvalue())
-
-
-def read_chosen(path: Path) -> list[Choice]:
-    """Return the choices that `choose` left in its chosen.csv. Raises BadInput where it is gone or damaged."""
-    with reading(path), path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, strict=True))
-        if any(None in (*row, *row.values()) for row in rows):  # short or long
-            raise ValueError("a line is not whole")
-        return [Choice(row["id"], int(row["rank"]), float(row["score"]) if row["score"] else None) for row in rows]

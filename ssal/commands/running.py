@@ -33,13 +33,19 @@ def run(
     jobs: Jobs = 0,
     executor: Executor = "local",
     cells_per_gpu: CellsPerGpu = 1,
+    new_encoder: Annotated[
+        bool, typer.Option("--new-encoder", help="Train the encoder anew on the images that are there now")
+    ] = False,
 ) -> None:
     """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
     from ssal.compare import run_all
+    from ssal.outlook import outlooks
 
     loaded = load(recipe, overrides)
-    ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu)
+    ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu, new_encoder)
     _table(ended, checkpoints / loaded.name / "results.csv")
+    for line in outlooks(loaded, checkpoints):
+        typer.echo(line)
     _leave(ended)
 
 

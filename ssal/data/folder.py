@@ -89,8 +89,9 @@ def _inner(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
     first = paths[0][:-1]
     same = [all(parts[depth : depth + 1] == (name,) for parts in paths) for depth, name in enumerate(first)]
     outer = first[: (*same, False).index(False)]
-    if "train" in outer:
-        return outer[: outer.index("train")]
+    for depth, name in enumerate(outer):
+        if name == "train" or name.lower() in UNLABELLED:  # what lies in these has a meaning
+            return outer[:depth]
     below = {parts[len(outer)] for parts in paths if len(parts) > len(outer) + 1}
     # One folder with images alone is a class, whatever it lies in.
     return outer if "train" in below or len(below) > 1 else outer[:-1]
@@ -115,9 +116,7 @@ def _walk(root: Path) -> Iterator[_File]:
 
 
 def _closed(error: OSError) -> None:
-    raise BadInput(
-        f"data.path: the folder {error.filename} cannot be read ({error.strerror}); open it, or move it away"
-    )
+    raise BadInput(f"data.path: the folder {error.filename} cannot be read ({error.strerror}); open or move it")
 
 
 def _folder_reader(root: Path) -> Callable[[str], bytes]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ssal import tracking
-from ssal.artefacts import write_json
+from ssal import loop, tracking
+from ssal.artefacts import write_json, write_tensors
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
 from ssal.evaluation.references import REFERENCES
+from ssal.labelling.answers import CANNOT_TELL, NONE
 from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
+
+AUDITED = "audit.safetensors"
+"""What a round's learner says of the images set aside for the audit."""
 
 
 def device_name(accelerator: str) -> str:
@@ -24,6 +28,14 @@ def device_name(accelerator: str) -> str:
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return "Apple GPU" if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available() else "CPU"
+
+
+def predict_audit(learner: Trained, images: Images, ids: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+    """Leave the learner's probabilities of the images `ids`, with those ids and the class of every column."""
+    rows = torch.tensor([images.pool.row(id) for id in ids])
+    batches = learner.images.pool.stream(rows.split(500))
+    logits = loop.predict(learner.learner, batches, learner.trainer)["logits"]
+    write_tensors(folder / AUDITED, {"probabilities": logits.softmax(dim=1)}, ids=ids, classes=classes)
 
 
 def neighbour_accuracy(features: Tensor, labels: Tensor, neighbours: int = 10, temperature: float = 0.1) -> float:
@@ -49,10 +61,12 @@ def measure(
     references: Sequence[str],
     accelerator: str,
     folder: Path,
+    aside: Collection[str] = (),
 ) -> None:
     """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs.
 
-    `labels` counts all answers, those that gave no label among them.
+    `labels` counts all answers, those that gave no label among them. What the learner says of the images set `aside`
+    for the audit is kept beside it, since their labels may come later.
     """
     if learner is None:
         return
@@ -69,8 +83,9 @@ def measure(
         "device": device_name(accelerator),
         "threads": torch.get_num_threads(),
     }
-    if len(answered) > len(rows):  # they cost as much as the others, so arms are compared at all that was bought
-        facts["without_class"] = len(answered) - len(rows)
+    without = sum(entry.kind in (NONE, CANNOT_TELL) for entry in ledger.entries())
+    if without:  # they cost as much as the others, so arms are compared at all that was bought
+        facts["without_class"] = without
     if encoder.ready and len(rows) > 1:
         facts["encoder_neighbour_accuracy"] = neighbour_accuracy(encoder.features(images)["pool"][rows], labels)
     if len(images.test):
@@ -81,5 +96,7 @@ def measure(
         for name in references:
             predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())
             facts[f"{name}_accuracy"] = float((predicted == truth).float().mean())
+    if aside:
+        predict_audit(learner, images, sorted(aside), list(ledger.class_numbers(images.classes)), folder)
     write_json(folder / "metrics.json", facts)
     tracking.log(["labels"], facts, len(answered))

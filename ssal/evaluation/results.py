@@ -19,7 +19,7 @@ Row = dict[str, Any]
 COUNTS = ("seed", "round", "labels", "threads")
 WORDS = ("arm", "strategy", "learner", "pretext", "companions", "oracle", "learner_folder")
 MACHINE = ("device", "threads")
-"""What a round was computed on."""
+"""What a round was measured on, which is where it trained unless its learner was at hand already."""
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error")
 SECONDS = ("pretrain_seconds", "train_seconds", "score_seconds", "select_seconds")
 

@@ -111,6 +111,12 @@ def bca_interval(differences: Iterable[float], level: float = 0.95) -> Interval:
     return found._replace(low=float(low), high=float(high)) if np.isfinite([low, high]).all() else found
 
 
+def share_interval(right: int, images: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the score interval of a share, `right` of `images` (Wilson, 1927); inside [0, 1] also at few images."""
+    found = stats.binomtest(right, images).proportion_ci(confidence_level=level, method="wilson")
+    return float(found.low), float(found.high)
+
+
 def aubc(labels: Sequence[int], scores: Sequence[float], log: bool = False) -> float:
     """Return the area under the budget curve, as a mean score over the budgets (Zhan et al., 2021).
 

@@ -42,6 +42,10 @@ def executor(
     if name == "slurm":
         from ssal.executors import slurm
 
+        if cells_per_gpu > 1:
+            raise BadInput(
+                "--cells-per-gpu: a Slurm job has its GPU for itself; leave it out, or type --executor local"
+            )
         must = any(name in GPU for name in accelerators)
         return partial(slurm.run, folder=folder / "slurm", options=_options(rest), gpus=int(must or bool(gpus)))
     raise BadInput(

@@ -7,7 +7,8 @@ from typing import Any
 
 from ssal.labelling.answers import Answer
 from ssal.labelling.chain import Chain
-from ssal.labelling.ledger import ENTRY, GIVEN, RENAMED, SAID, UNDONE, Said, said_of, settled_of
+from ssal.labelling.ledger import ENTRY, GIVEN, RENAMED, SAID, UNDONE, Said, said_of
+from ssal.labelling.settle import settled_of
 
 
 class Following:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from typing import Any
 
 from ssal.errors import BadInput, nearest
 from ssal.labelling.answers import LABEL, NONE, SKIPPED, Answer
-from ssal.labelling.chain import Chain
-from ssal.labelling.settle import settle
+from ssal.labelling.chain import COLUMNS, Chain
+from ssal.labelling.settle import settled_of
 
 GIVEN = "given"
 """The strategy's name for labels that the project started with; they cost no budget."""
@@ -68,6 +68,7 @@ class Ledger:
         """Open the ledger at `path`, or start one."""
         self.path = path
         self.end: int | None = None
+        self.pool: Container[str] | None = None
         self.chain = Chain(path)
 
     def before(self, round_number: int) -> Ledger:
@@ -77,6 +78,12 @@ class Ledger:
         """
         view = copy(self)
         view.end = round_number if self.end is None else min(round_number, self.end)
+        return view
+
+    def among(self, pool: Container[str]) -> Ledger:
+        """Return the same ledger whose labels are of images in `pool` alone; what was bought stays bought."""
+        view = copy(self)
+        view.pool = pool
         return view
 
     def append(self, entries: Iterable[Entry]) -> None:
@@ -130,9 +137,9 @@ class Ledger:
         """Move the ledger to `path`, with all that a killed process has left in its write-ahead log."""
         self.chain.set_aside(path)
 
-    def said(self) -> list[Said]:
-        """Return every answer of people that was not taken back, in the order in which they came."""
-        return said_of(self.chain.rows())
+    def said(self, undone: bool = False) -> list[Said]:
+        """Return every answer of people in the order in which they came; with `undone` those taken back as well."""
+        return said_of(self.chain.rows(), undone)
 
     def settled(self) -> dict[tuple[str, int], Answer | None]:
         """Return what the answers to every image come to, by id and round; None where people disagree."""
@@ -157,20 +164,28 @@ class Ledger:
             entries.append(entry)
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
+    def called_now(self, names: Iterable[str]) -> list[str]:
+        """Return what classes are called now, for names in files that were written before a class was renamed."""
+        now = _Names(self.chain.rows())
+        return [now.of(name, 0) or name for name in names]
+
+    def _there(self) -> Iterator[Entry]:
+        return (entry for entry in self.entries() if self.pool is None or entry.id in self.pool)
+
     def labels(self) -> dict[str, str]:
         """Return class name by image id, in the order the labels came; images of none of the classes have none.
 
         This is all that training and signals see of the answers: those of the audit slice are not among them.
         """
-        return {e.id: e.label for e in self.entries() if e.label is not None and e.strategy != AUDIT}
+        return {e.id: e.label for e in self._there() if e.label is not None and e.strategy != AUDIT}
 
     def audited(self) -> dict[str, str]:
         """Return class name by id of the images that were drawn at random to measure accuracy, and have a class."""
-        return {e.id: e.label for e in self.entries() if e.label is not None and e.strategy == AUDIT}
+        return {e.id: e.label for e in self._there() if e.label is not None and e.strategy == AUDIT}
 
     def of_no_class(self) -> set[str]:
         """Return the ids of images that were found to be of none of the classes, those of the audit slice left out."""
-        return {e.id for e in self.entries() if e.kind == NONE and e.strategy != AUDIT}
+        return {e.id for e in self._there() if e.kind == NONE and e.strategy != AUDIT}
 
     def answered(self) -> set[str]:
         """Return the ids of all images that need not be asked for again, those of none of the classes among them."""
@@ -210,10 +225,10 @@ class _Names:
         return label
 
 
-def said_of(rows: Sequence[dict[str, Any]]) -> list[Said]:
-    """Return the answers in rows of the ledger that were not taken back, under the names that classes have now."""
+def said_of(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
+    """Return the answers in rows of the ledger, under the names that classes have now; `undone` as in Ledger.said."""
     names = _Names(rows)
-    undone = {int(row["about"]) for row in rows if row["event"] == UNDONE}
+    gone = set() if undone else {int(row["about"]) for row in rows if row["event"] == UNDONE}
     return [
         Said(
             Answer(
@@ -225,18 +240,19 @@ def said_of(rows: Sequence[dict[str, Any]]) -> list[Said]:
             row["position"],
         )
         for row in rows
-        if row["event"] == SAID and row["position"] not in undone
+        if row["event"] == SAID and row["position"] not in gone
     ]
-
-
-def settled_of(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
-    """Return what answers come to, by id and round; None where people disagree."""
-    of: dict[tuple[str, int], list[Said]] = {}
-    for one in said:
-        of.setdefault((one.answer.id, one.round), []).append(one)
-    decided = {place: [one for one in all_of if one.decides][-1:] or all_of for place, all_of in of.items()}
-    return {place: settle([one.answer for one in counting]) for place, counting in decided.items()}
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def log_lines(ledger: Ledger) -> list[str]:
+    """Return a header and every row of a ledger as tab-separated text; line breaks in names stand as spaces."""
+    names = ("position", *COLUMNS)
+    rows = [
+        "\t".join(" ".join(str("" if row[name] is None else row[name]).split()) for name in names)
+        for row in ledger.chain.rows()
+    ]
+    return ["\t".join(names), *rows]

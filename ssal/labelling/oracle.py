@@ -11,11 +11,12 @@ from pydantic import Field
 
 from ssal.data.images import Images
 from ssal.errors import BadInput
+from ssal.labelling.answers import LABEL, NONE, Answer
 from ssal.registry import answerer
 from ssal.streams import generator
 
 
-@answerer
+@answerer()
 def oracle(
     ids: Sequence[str],
     images: Images,
@@ -23,11 +24,11 @@ def oracle(
     *,
     seed: int,
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.0,
-) -> dict[str, str | None]:
+) -> dict[str, Answer]:
     """Answer from the labels that a benchmark keeps hidden, a share `noise` of them wrong; no other code trains on any.
 
     Whether an answer is wrong, and which of the other classes it names, each as likely, follows from `seed` and the
-    image's id alone: all arms of a seed are told the same. None is the answer for an image out of class, always.
+    image's id alone: all arms of a seed are told the same. An image out of class is of none of them, always.
     """
     unknown = [id for id in ids if id not in images.hidden]
     if unknown:
@@ -36,10 +37,10 @@ def oracle(
             f"(first: {unknown[0]}). Where the data have no labels, people answer: labelling.answered_by=inbox"
         )
     truth = {id: images.hidden[id] if images.hidden[id] in images.classes else None for id in ids}
-    if not noise:
-        return truth
-    # The classes as the images order them: by name, a renamed folder would change what is answered.
-    return {id: label and noisy(label, images.report["order"], noise, seed, id) for id, label in truth.items()}
+    if noise:  # the classes as the images order them: by name, a renamed folder would change what is answered
+        order = images.report["order"]
+        truth = {id: label and noisy(label, order, noise, seed, id) for id, label in truth.items()}
+    return {id: Answer(id, LABEL if label else NONE, label, "oracle") for id, label in truth.items()}
 
 
 def noisy(label: str, classes: Sequence[str], noise: float, seed: int, id: str) -> str:

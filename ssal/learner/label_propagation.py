@@ -23,7 +23,7 @@ _graphs: dict[tuple[str, int, str], Graph] = {}
 """The newest graph alone: it takes 20 times as long as a solution, and all rounds of a run share it."""
 
 
-@learner("label_propagation", frozen=True)
+@learner("label_propagation", frozen=True, needs_pool=True)
 class LabelPropagation(FrozenLearner):
     """Labels spread over a graph of similar images until all agree with their neighbours (Zhou et al., 2004).
 

@@ -37,6 +37,7 @@ ABSENT = {
     "data.redundancy": 0,
     "data.pool_seed": 0,
     "labelling.noise": 0.0,
+    "labelling.audit": 0.0,
     "learner.augmentation": "weak",
     "learner.optimiser": "sgd",
     "learner.adam_learning_rate": 0.001,
@@ -71,6 +72,8 @@ class Arm:
     answered_by: str
     labelling: dict[str, Any]
     """Options of who answers."""
+    audit: float
+    """Share of every purchase that is drawn at random, to measure accuracy."""
     references: tuple[str, ...]
     trainer: dict[str, Any]
     record: dict[str, Any]
@@ -125,6 +128,11 @@ class Arm:
     def companion_note(self) -> str:
         """Return the companions in words, with the options that are not the default; empty where there are none."""
         return ", ".join(_in_words("signal", name, given) for name, given in self.companions.items())
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether people answer, not known labels."""
+        return bool(registry.find("answerer", self.answered_by).traits["asks_people"])
 
     def labelling_note(self) -> str:
         """Return who answers in words, with the options that are not the default."""

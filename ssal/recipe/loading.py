@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ssal import registry
 from ssal.errors import listing, nearest
 from ssal.loop import fastest_precision
+from ssal.names import SHARED_FOLDERS
 from ssal.recipe.arm import Arm, Recipe
 from ssal.recipe.coherence import check_arm
 from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy
 from ssal.recipe.grid import KINDS
 from ssal.recipe.layers import ARM_KEYS, ONLY_ARM, layers, only, replaces, restart
-from ssal.recipe.skeleton import SECTIONS, SHARED_FOLDERS, STRATEGIES, Compare, Data, Draws, Head
+from ssal.recipe.skeleton import SECTIONS, STRATEGIES, Compare, Data, Draws, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
 log = logging.getLogger("ssal")
@@ -121,6 +123,9 @@ def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems:
     record = {section: model.model_dump(mode="json") for section, model in filled_in.items()}
     record["acquisition"] |= {"first_size": first_size, "options": later.record, "first_options": first.record}
     record["trainer"]["precision"] = values["trainer"]["precision"]
+    audit = values["labelling"].pop("audit")
+    answered_by = values["labelling"].pop("answered_by")
+    record["labelling"]["audit"] = audit = _audit_share(answered_by) if audit is None else audit
     record["signals"] = {source: model.model_dump(mode="json") for source, model in signals.items()}
     fixed = Data.model_fields
     return Arm(
@@ -144,12 +149,18 @@ def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems:
         first_size=first_size,
         query_size=acquisition["query_size"],
         budget=acquisition["budget"],
-        answered_by=values["labelling"].pop("answered_by"),
+        answered_by=answered_by,
         labelling=values["labelling"],
+        audit=audit,
         references=values["evaluation"]["references"],
         trainer=values["trainer"],
         record=record,
     )
+
+
+def _audit_share(answered_by: str) -> float:
+    """Return the usual share of the audit: none where the answers are known, and with them a test set."""
+    return 0.1 if registry.find("answerer", answered_by).traits["asks_people"] else 0.0
 
 
 def _compare(node: Node | None, arms: list[str], problems: Problems) -> tuple[str | None, str | None]:

@@ -11,11 +11,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ssal.data.load import load as load_images
+from ssal.names import FOLDER_NAME
 from ssal.registry import Method
 
-FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-SHARED_FOLDERS = ("data", "encoders", "learners")
-"""Folders under checkpoints/ that all recipes share, so none can be called like that."""
 BESIDE_ARMS = {
     **dict.fromkeys(("slurm", "tensorboard", "wandb"), "is where logs of all arms go"),
     **dict.fromkeys(
@@ -141,6 +139,9 @@ class Labelling(Section):
 
     answered_by: str = "oracle"
     """oracle answers from hidden labels; inbox waits for people."""
+    audit: Annotated[float, Field(ge=0, le=0.5)] | None = None
+    """Share of the images of every round that is drawn at random to measure accuracy, and never trained on; null: 0.1
+    where people answer, 0 in a benchmark, which has a test set."""
 
 
 class Evaluation(Section):

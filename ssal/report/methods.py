@@ -44,7 +44,7 @@ def methods_text(
         return None
     citing = Citing()
     paragraphs = [
-        [*_data(arms, citing), *_training(arms, citing), *_labels(arms, citing)],
+        [*_data(arms, citing), *training(arms, citing), *_labels(arms, citing)],
         [*seeds(results), *compared(recipe, comparisons, citing), *ranked(ranking, citing), *outside(results)],
         [*measured(results, citing), _software(recipe, environment)],
     ]
@@ -120,7 +120,9 @@ def _ends(paths: Collection[str]) -> dict[str, str]:
     return next(ends for ends in tries if len(set(ends.values())) == len(set(parts.values())))
 
 
-def _training(arms: Sequence[Arm], citing: Citing) -> list[str]:
+def training(arms: Sequence[Arm], citing: Citing) -> list[str]:
+    """Say what the network was, where its training began, and what trained the classifiers."""
+
     def network(arm: Arm) -> str | None:
         if arm.data["source"] == EMBEDDINGS:
             return None
@@ -163,7 +165,7 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
         )
 
     def answers(arm: Arm) -> str:
-        if arm.answered_by != "oracle":
+        if arm.asks_people:
             return "given by people"
         wrong = arm.labelling.get("noise")
         noise = f", {100 * wrong:g} % of them replaced by a wrong one on average" if wrong else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,18 @@ def collect(
     names: tuple[int | str, ...],
     options: dict[str, dict[str, Any]],
     budget: int = 0,
+    aside: Collection[str] = (),
     watch: Callable[[str, Method], Method] = lambda name, source: source,
 ) -> dict[str, Tensor]:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
     Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`.
     `outputs.safetensors` keeps the probabilities of all training images for later rounds; `table_….safetensors` is for
-    a round that is killed before it has chosen. `budget` images will be chosen. `watch` may put another source in each
-    one's place (see Watch).
+    a round that is killed before it has chosen. `budget` images will be chosen, of those set `aside` none. `watch` may
+    put another source in each one's place (see Watch).
     """
-    facts = (learner.folder.name if learner else None, encoder.fingerprint, sorted(needs), names, options, budget)
+    of = learner.folder.name if learner else None
+    facts = (of, encoder.fingerprint, images.fingerprint, sorted(needs), names, options, budget, sorted(aside))
     path = folder / f"table_{fingerprint(*facts)}.safetensors"
     if path.exists():
         return read_tensors(path)
@@ -74,7 +76,8 @@ def collect(
             [(source, keywords(name, source)) for name, source in passed.items() if source.traits["each"] == "batch"],
         )
         everything |= loop.predict(one_pass, batches.numbered(learner.images.pool), learner.trainer)
-        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, classes=list(numbers))
+        kept = {"classes": list(numbers), "images": images.fingerprint}
+        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, **kept)
     elif "outputs" in sources:
         everything["features"] = encoder.features(images)["pool"]
     answered = ledger.numbered(images.classes)
@@ -85,7 +88,7 @@ def collect(
         "pool": images.pool,
         "views": Views.of(images),
         "learner": learner.learner if learner else None,
-        "previous": realigned(previous, numbers) if previous else None,
+        "previous": realigned(previous, numbers, ledger.called_now) if previous else None,
         "labelled_rows": torch.tensor(labelled, dtype=torch.long),
         "labels": torch.tensor([answered[images.pool.ids[row]] for row in labelled], dtype=torch.long),
         "class_numbers": numbers,
@@ -94,21 +97,23 @@ def collect(
         if source.traits["each"] == "round":
             given = (supplied[need] if need in supplied else everything.get(need) for need in source.needs)
             everything |= source.call(*given, **keywords(name, source))
-    table = split(everything, images, ledger)
+    table = split(everything, images, ledger, aside)
     write_tensors(path, table)
     log.info("signals of %d images: %s", len(images.pool), ", ".join(sorted(everything)) or "none needed")
     return table
 
 
-def split(everything: dict[str, Tensor], images: Images, ledger: Ledger) -> dict[str, Tensor]:
+def split(
+    everything: dict[str, Tensor], images: Images, ledger: Ledger, aside: Collection[str] = ()
+) -> dict[str, Tensor]:
     """Return rows to choose from under their own names, labelled rows under `labelled_…`, `labels`, and those `rows`.
 
     Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for; nor are those
-    again that were found to be of none of the classes.
+    again that were found to be of none of the classes; nor those set `aside`, which the audit draws.
     """
     numbers = ledger.numbered(images.classes)
     number_of_row = torch.tensor([numbers.get(id, -1) for id in images.pool.ids], dtype=torch.long)
-    wanted = images.askable - ledger.answered()
+    wanted = (images.askable - ledger.answered()).difference(aside)
     askable = torch.tensor([id in wanted for id in images.pool.ids], dtype=torch.bool)
     unlabelled = askable.nonzero()[:, 0]
     labelled = (number_of_row >= 0).nonzero()[:, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from torch import Tensor
@@ -17,17 +18,25 @@ FITTING = "fitting_"
 """Begins the names of folders in which sources keep checkpoints of what they fit."""
 
 
-def realigned(previous: Path, numbers: dict[str, int]) -> Tensor:
+def of_these(previous: Path, images: str) -> bool:
+    """Say whether an earlier round's outputs stand, and are of the images with this fingerprint."""
+    return previous.exists() and read_facts(previous).get("images", images) == images
+
+
+def realigned(
+    previous: Path, numbers: dict[str, int], called_now: Callable[[Iterable[str]], list[str]] = list
+) -> Tensor:
     """Return an earlier round's probabilities (N,C) with a column per class of `numbers`; one new since then has 0.
 
     Numbers follow from the order of first label, so those of classes without a label move from round to round. A class
-    that was taken back without having been used is left out.
+    that was taken back without having been used is left out. `called_now` gives the names of now for those of then,
+    where classes were renamed.
     """
-    old, names = read_tensors(previous)["probabilities"], read_facts(previous)["classes"]
+    old, names = read_tensors(previous)["probabilities"], called_now(read_facts(previous)["classes"])
     table = old.new_zeros(len(old), len(numbers))
     for column, name in enumerate(names):
         if name in numbers:
-            table[:, numbers[name]] = old[:, column]
+            table[:, numbers[name]] += old[:, column]  # of two that were made one, the sum
     return table
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ssal import registry
-from ssal.acquisition.choose import Choice, choose, missing
+from ssal.acquisition.choose import choose, missing
+from ssal.acquisition.chosen import CHOSEN, Choice, read_chosen, write_chosen
 from ssal.errors import BadInput
 from ssal.registry import Method, scores, selects
 
@@ -17,12 +18,10 @@ IDS = ["1f", "2e", "3d", "4c", "5b"]
 PROBABILITIES = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3], [0.6, 0.4], [1.0, 0.0]])
 
 
-def ask(
-    method: Method, size: int = 2, seed: int = 0, ids: list[str] = IDS, folder: Path | None = None, **options: Any
-) -> list[Choice]:
+def ask(method: Method, size: int = 2, seed: int = 0, ids: list[str] = IDS, **options: Any) -> list[Choice]:
     generator = torch.Generator().manual_seed(seed)
     table = {"probabilities": PROBABILITIES, "features": PROBABILITIES, "labelled_features": torch.eye(2)}
-    return choose(method, table, ids, size, generator, classes=2, options=options, folder=folder)
+    return choose(method, table, ids, size, generator, classes=2, options=options)
 
 
 def filed(decorate, answer) -> Method:
@@ -50,13 +49,15 @@ def test_rows_come_back_as_the_ids_they_were() -> None:
 
 
 def test_what_was_chosen_is_on_disk(tmp_path: Path) -> None:
-    chosen = ask(registry.find("strategy", "entropy"), folder=tmp_path / "round_0")
+    chosen = ask(registry.find("strategy", "entropy"))
+    write_chosen(tmp_path / "round_0" / CHOSEN, chosen)
+    assert read_chosen(tmp_path / "round_0" / CHOSEN) == chosen
     with (tmp_path / "round_0" / "chosen.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["id"], int(r["rank"]), float(r["score"]), r["strategy"]) for r in rows] == [
         (c.id, c.rank, c.score, "entropy") for c in chosen
     ]
-    ask(registry.find("strategy", "coreset"), folder=tmp_path / "round_1")
+    write_chosen(tmp_path / "round_1" / CHOSEN, ask(registry.find("strategy", "coreset")))
     assert (tmp_path / "round_1" / "chosen.csv").read_text().splitlines()[1].endswith(",1,,coreset")
     assert [path.name for path in (tmp_path / "round_0").iterdir()] == ["chosen.csv"]
 
@@ -177,7 +178,7 @@ def test_a_draw_that_decides_is_not_silent(size: int, warned: bool, caplog: pyte
     """Where scores, or all that a strategy looks at, are the same for all images; not where all images are taken."""
     told = "nothing tells the 5 images apart, so the choice is a random draw"
     flat = {"probabilities": PROBABILITIES, "features": torch.ones(5, 3), "labelled_features": torch.zeros(1, 3)}
-    given: dict[str, Any] = {"classes": 2, "options": {}, "folder": None}
+    given: dict[str, Any] = {"classes": 2, "options": {}}
     for name in ("featdist", "coreset", "stochastic", "margin", "random"):
         caplog.clear()
         if name in ("stochastic", "margin"):

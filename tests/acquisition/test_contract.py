@@ -43,7 +43,7 @@ def ids_of(pool: int) -> list[str]:
 def ask(strategy: Method, table: dict[str, Tensor], ids: list[str], size: int, seed: int = 0) -> list[str]:
     generator = torch.Generator().manual_seed(seed)
     classes = table["probabilities"].shape[1]
-    chosen = choose(strategy, table, ids, size, generator, classes=classes, options={}, folder=None)
+    chosen = choose(strategy, table, ids, size, generator, classes=classes, options={})
     assert [choice.rank for choice in chosen] == list(range(1, len(chosen) + 1))
     return [choice.id for choice in chosen]
 
@@ -172,7 +172,7 @@ def test_a_missing_signal_is_named(strategy: Method) -> None:
         classes = table["probabilities"].shape[1]
         del table[need]
         with pytest.raises(BadInput, match=f"{strategy.name}: needs {need}, which this round does not have"):
-            choose(strategy, table, ids_of(60), 5, torch.Generator(), classes=classes, options={}, folder=None)
+            choose(strategy, table, ids_of(60), 5, torch.Generator(), classes=classes, options={})
 
 
 @every_strategy

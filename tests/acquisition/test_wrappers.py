@@ -13,7 +13,8 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from ssal import registry
-from ssal.acquisition.choose import Choice, choose
+from ssal.acquisition.choose import choose
+from ssal.acquisition.chosen import Choice
 from ssal.acquisition.class_balanced import class_balanced
 from ssal.acquisition.diverse import diverse
 from ssal.acquisition.geometry import farthest_first
@@ -197,7 +198,7 @@ IDS = [f"{row:04x}" for row in range(30)]
 
 def ask(name: str, size: int = 4, seed: int = 0, **options: Any) -> list[Choice]:
     method = registry.find("strategy", name)
-    return choose(method, TABLE, IDS, size, stream(seed), classes=3, options=options, folder=None)
+    return choose(method, TABLE, IDS, size, stream(seed), classes=3, options=options)
 
 
 def test_a_wrapper_gets_what_it_and_its_child_need() -> None:

@@ -210,7 +210,9 @@ def test_other_machines_are_asked_for_gpus_by_what_the_arms_name(
 ) -> None:
     """A login node has none, and a laptop that asks a cluster has none either."""
     asked = {
-        name: executor(name, tmp_path, accelerators, gpus, cells_per_gpu=2).keywords["gpus"]  # type: ignore[attr-defined]
-        for name in ("ray", "slurm")
+        name: executor(name, tmp_path, accelerators, gpus, share).keywords["gpus"]  # type: ignore[attr-defined]
+        for name, share in (("ray", 2), ("slurm", 1))
     }
     assert asked == {"ray": ray, "slurm": slurm}
+    with pytest.raises(BadInput, match="--cells-per-gpu: a Slurm job has its GPU for itself"):
+        executor("slurm", tmp_path, accelerators, gpus, 2)

@@ -40,6 +40,7 @@ FUNCTIONS = [
     statistics.aubc,
     statistics.paired_interval,
     statistics.bca_interval,
+    statistics.share_interval,
     significance.sign_flip_test,
     significance.holm,
     significance.effect_size,

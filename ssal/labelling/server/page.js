@@ -32,6 +32,7 @@ async function begin() {
   state.question = await ask("question");
   const { classes, recipe, round, chosen_by: chosen } = state.question;
   one("title").textContent = `${recipe}, round ${round}`;
+  one("chosen").textContent = `Asked by ${chosen}`;
   one("why-asked").textContent = `How these images were chosen: ${chosen}.`;
   showClasses(classes, (label) => answer("label", label));
   grid.begin(classes);

@@ -65,11 +65,8 @@ class Question(Part):
     def _agree(self) -> Question:
         """Hold the parts together."""
         ids = [image.id for image in self.images]
-        suggested = {name for image in self.images for name, _ in image.suggestions}
         if len(set(ids)) < len(ids) or len(set(self.classes)) < len(self.classes):
             raise ValueError("an id or a class stands there twice")
-        if unknown := suggested - set(self.classes):
-            raise ValueError(f"suggestions that are no class: {listing(sorted(unknown))}")
         return self
 
     def of_two(self) -> frozenset[int]:

@@ -50,8 +50,8 @@ export function showModel(key, shown, sees) {
     button.classList.toggle("taken", suggestions[0]?.[0] === button.value);
   }
   one("model").replaceChildren(...(suggestions.length
-    ? ["The model takes it for ", make("b", { textContent: suggestions[0][0] }), ` (${percent(suggestions[0][1])}).`]
-    : []), sees && shown.why ? ` Asked because: ${shown.why}.` : "");
+    ? ["The model takes it for ", make("b", { textContent: suggestions[0][0] }), ` (${percent(suggestions[0][1])})`]
+    : []), sees && shown.why ? `${suggestions.length ? "; " : ""}${shown.why}` : "");
   one("near").hidden = !sees || !shown.neighbours.length;
   one("neighbours").replaceChildren(...(sees ? shown.neighbours : []).map((label, at) => make(
     "li", {},

@@ -1,0 +1,99 @@
+"""Commands on the ledgers of a recipe's runs: check them, read them, take an answer back, rename a class."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
+from ssal.errors import BadInput
+
+if TYPE_CHECKING:
+    from ssal.labelling.ledger import Ledger
+
+ledger = typer.Typer(help="Look at what was answered, check it, or take an answer back.", no_args_is_help=True)
+Arm = Annotated[str, typer.Option(help="Whose ledger; the only one, or all of them")]
+Seed = Annotated[int | None, typer.Option(help="Which of its seeds")]
+
+
+@ledger.command()
+def verify(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    arm: Arm = "",
+    seed: Seed = None,
+) -> None:
+    """Say whether every row stands as it was written; exit code 1 where one does not."""
+    whole = True
+    for one in _ledgers(recipe, overrides, checkpoints, arm, seed):
+        rows, damages = one.chain.rows(), one.chain.damages()
+        whole = whole and not damages
+        told = "; ".join(damages) or f"{len(rows)} rows, as they were written"
+        typer.echo(f"{one.path}: {told}" + (f"; last digest {rows[-1]['digest'][:16]}" if rows else ""))
+    if not whole:
+        raise typer.Exit(FAILED)
+
+
+@ledger.command()
+def log(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    arm: Arm = "",
+    seed: Seed = None,
+) -> None:
+    """Print every row as tab-separated text, in the order in which they were written."""
+    from ssal.labelling.ledger import log_lines
+
+    for one in _ledgers(recipe, overrides, checkpoints, arm, seed):
+        for line in log_lines(one):
+            typer.echo(line)
+
+
+@ledger.command()
+def undo(
+    recipe: RecipeFile,
+    position: Annotated[int, typer.Argument(help="Its row in `ssal ledger log`")],
+    checkpoints: Checkpoints = CHECKPOINTS,
+    arm: Arm = "",
+    seed: Seed = None,
+) -> None:
+    """Take back one answer of a person; the row stays, and one that says so follows."""
+    taken = _one(recipe, checkpoints, arm, seed).undo(position, getpass.getuser()).answer
+    typer.echo(f"taken back: {taken.who} said {taken.label or taken.kind} of {taken.id}")
+
+
+@ledger.command()
+def rename(
+    recipe: RecipeFile,
+    old: Annotated[str, typer.Argument(help="What the class is called in the ledger")],
+    new: Annotated[str, typer.Argument(help="What it is to be called; data.classes names it as well")],
+    checkpoints: Checkpoints = CHECKPOINTS,
+    arm: Arm = "",
+    seed: Seed = None,
+) -> None:
+    """Call a class otherwise in all that was answered so far; change data.classes in the recipe, too."""
+    labels = _one(recipe, checkpoints, arm, seed).rename(old, new, getpass.getuser())
+    typer.echo(f"{labels} answers {old!r} are {new!r} from now on; name {new!r} in data.classes, too")
+
+
+def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> list[Ledger]:
+    from ssal.cells import cells_named
+    from ssal.labelling.ledger import Ledger
+
+    paths = [cell.folder / "ledger.sqlite" for cell in cells_named(load(recipe, overrides), checkpoints, arm, seed)]
+    found = [Ledger(path) for path in paths if path.exists()]
+    if not found:
+        raise BadInput(f"{recipe}: nothing was answered yet under {checkpoints}; type ssal run {recipe}")
+    return found
+
+
+def _one(recipe: Path, checkpoints: Path, arm: str, seed: int | None) -> Ledger:
+    found = _ledgers(recipe, None, checkpoints, arm, seed)
+    if len(found) > 1:
+        raise BadInput(f"{recipe}: {len(found)} runs have a ledger; name one with --arm and --seed")
+    return found[0]

@@ -1,0 +1,109 @@
+"""A waiting round as files: handed out for people who answer elsewhere, and their answers taken in."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ssal.acquisition.chosen import CHOSEN, read_chosen
+from ssal.artefacts import read_json, write_text
+from ssal.cells import Cell, cells_named, images_of
+from ssal.data.images import Images
+from ssal.errors import BadInput
+from ssal.handout import QUESTION, contents_of
+from ssal.labelling.ask import begun
+from ssal.labelling.files.csv_answers import csv_text, read_csv
+from ssal.labelling.files.folders import read_folders, write_folders
+from ssal.labelling.files.label_studio_answers import read_label_studio
+from ssal.labelling.files.label_studio_tasks import interface_xml, tasks_json
+from ssal.labelling.files.questions import Question
+from ssal.labelling.files.reading import accepted
+from ssal.labelling.inbox import record
+from ssal.labelling.ledger import Ledger
+from ssal.recipe import Recipe
+from ssal.round import round_number
+
+FORMS = ("csv", "folders", "label-studio")
+
+
+@dataclass(frozen=True)
+class Open:
+    """A round whose images people are being asked about."""
+
+    cell: Cell
+    folder: Path
+    images: Images
+
+    @property
+    def number(self) -> int:
+        """Which round it is."""
+        return round_number(self.folder)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Path by id of every image that is asked for, in the order of ids."""
+        pool = self.images.pool
+        ids = sorted(choice.id for choice in read_chosen(self.folder / CHOSEN) if choice.id in pool)
+        return {id: pool.paths[pool.row(id)] for id in ids}
+
+    @cached_property
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """What people are shown of each image by id, as the labelling page shows it."""
+        return {image["id"]: image for image in read_json(self.folder / QUESTION / "question.json")["images"]}
+
+    def questions(self) -> list[Question]:
+        """Return the images with what the model takes them for."""
+        best = {id: next(iter(image["suggestions"]), ()) for id, image in self.shown.items()}
+        return [Question(id, path, *best[id]) for id, path in self.paths.items()]
+
+    def picture(self, id: str) -> str:
+        """Return an image as a data URI."""
+        data = (self.folder / QUESTION / self.shown[id]["file"]).read_bytes()
+        return "data:image/webp;base64," + base64.b64encode(data).decode()
+
+
+def open_round(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = None) -> Open:
+    """Return the round that waits for people, of the first run that does. Raises BadInput where none does."""
+    for cell in cells_named(recipe, checkpoints, arm, seed):
+        ledger = cell.folder / "ledger.sqlite"
+        for folder in sorted(cell.folder.glob("round_*"), key=round_number):
+            if begun(folder) and not Ledger(ledger).asked_in(round_number(folder)):
+                return Open(cell, folder, images_of(cell.arm, checkpoints))
+    raise BadInput(f"{recipe.path}: no image waits for an answer under {checkpoints}; type ssal run {recipe.path}")
+
+
+def hand_out(asked: Open, form: str, to: Path) -> str:
+    """Write the images that wait to `to` in one of FORMS; return what to do with it. Raises BadInput."""
+    questions, classes = asked.questions(), asked.images.classes
+    if form == "folders":
+        write_folders(to, questions, classes, contents_of(asked.cell.arm, asked.images))
+        return f"move every image from {to}/to_sort into the folder of its class"
+    if to.exists():
+        raise BadInput(f"{to}: people may be answering there; name a file that is not there yet")
+    if form == "csv":
+        write_text(to, csv_text(questions))
+        return "write a class into the label column"
+    write_text(to, tasks_json(questions, asked.picture))
+    interface = to.with_suffix(".xml")
+    write_text(interface, interface_xml(classes))
+    return f"import it into a Label Studio project whose labelling interface is {interface}, and export JSON"
+
+
+def take(asked: Open, answers: Path, accept_valid: bool = False, who: str = "") -> tuple[int, int]:
+    """Write the answers of a file or folder into the ledger; return how many were new, and how many images still wait.
+
+    A folder holds a folder per class, .json is Label Studio's, everything else CSV. Raises BadInput with every problem:
+    then nothing is taken, unless `accept_valid`.
+    """
+    if not answers.exists():
+        raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
+    kind = read_folders if answers.is_dir() else read_label_studio if answers.suffix.lower() == ".json" else read_csv
+    read = kind(answers, asked.paths, asked.images.classes)
+    ledger = Ledger(asked.cell.folder / "ledger.sqlite")
+    via = {read_folders: "folders", read_label_studio: "label_studio", read_csv: "csv"}[kind]
+    new = record(accepted(read, accept_valid).values(), ledger, asked.number, via, who)
+    settled = ledger.settled()
+    return new, sum(settled.get((id, asked.number)) is None for id in asked.paths)

@@ -1,0 +1,159 @@
+"""What people are shown of a round's images: pictures, what the model thinks, and labelled images that look alike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch.nn.functional import normalize
+
+from ssal import registry
+from ssal.acquisition.chosen import Choice
+from ssal.artefacts import make_folder, write_json, writing
+from ssal.data.decode import Unreadable, decode
+from ssal.data.images import Images
+from ssal.data.listing import Content
+from ssal.labelling.ledger import Ledger
+from ssal.pretext.encoder import Encoder
+from ssal.recipe import Arm
+from ssal.signals.kept import OUTPUTS, of_these, realigned
+
+QUESTION = "question"
+"""Folder in a round's folder that the labelling page reads; nothing else of the data is open to it."""
+LARGEST, LARGEST_NEIGHBOUR = 1600, 320
+"""Pixels of the longer side."""
+LOSSLESS_UP_TO = 256
+SUGGESTIONS, NEIGHBOURS = 3, 3
+UNSURE = 0.2
+"""Two best classes closer than this are told together."""
+THREADS = 4
+
+
+def prepare_question(
+    chosen: Sequence[Choice], arm: Arm, images: Images, encoder: Encoder, ledger: Ledger, number: int, folder: Path
+) -> dict[str, tuple[str, float]]:
+    """Leave question.json and the pictures that it names in `folder`/question; return the best suggestions by id.
+
+    The images stand in the order of their ids, which is random: those of the audit slice are told from others by
+    nothing. Without pixels, as with embeddings, nothing is left.
+    """
+    ids = sorted(choice.id for choice in chosen if choice.id in images.pool)
+    suggested = _suggestions(ids, images, ledger, folder)
+    if len(images.pool.shape) == 3:
+        near = _neighbours(ids, images, encoder, ledger)
+        place = make_folder(folder / QUESTION)
+        files = _pictures(
+            place, [*ids, *dict.fromkeys(id for found in near.values() for id in found)], ids, arm, images
+        )
+        labels = ledger.labels()
+        write_json(
+            place / "question.json",
+            {
+                "round": number,
+                "classes": list(images.classes),
+                "chosen_by": _chosen_by(chosen, arm),
+                "asked_of_two": arm.labelling.get("asked_of_two", 0.0),
+                "images": [
+                    {
+                        "id": id,
+                        "path": images.pool.paths[images.pool.row(id)],
+                        **files[id],
+                        "suggestions": suggested.get(id, []),
+                        "why": _why(suggested.get(id, [])),
+                        "neighbours": [
+                            {"file": files[other]["file"], "label": labels[other]} for other in near.get(id, ())
+                        ],
+                    }
+                    for id in ids
+                ],
+            },
+        )
+    return {id: found[0] for id, found in suggested.items()}
+
+
+def _suggestions(
+    ids: Sequence[str], images: Images, ledger: Ledger, folder: Path
+) -> dict[str, list[tuple[str, float]]]:
+    """Return the likeliest classes of every image, with their probabilities; empty before the first learner."""
+    if not of_these(folder / OUTPUTS, images.fingerprint):
+        return {}
+    numbers = ledger.class_numbers(images.classes)
+    names = {number: name for name, number in numbers.items()}
+    rows = torch.tensor([images.pool.row(id) for id in ids])
+    best = realigned(folder / OUTPUTS, numbers, ledger.called_now)[rows].topk(min(SUGGESTIONS, len(numbers)), dim=1)
+    return {
+        id: [(names[number], round(value, 4)) for number, value in zip(columns, values, strict=True)]
+        for id, columns, values in zip(ids, best.indices.tolist(), best.values.tolist(), strict=True)
+    }
+
+
+def _neighbours(ids: Sequence[str], images: Images, encoder: Encoder, ledger: Ledger) -> dict[str, list[str]]:
+    """Return the labelled images that the encoder finds most alike, by cosine; empty without encoder or labels."""
+    labelled = sorted(ledger.labels())
+    if not encoder.ready or not labelled:
+        return {}
+    features = normalize(encoder.features(images)["pool"].float(), dim=1)
+    theirs, own = (features[torch.tensor([images.pool.row(id) for id in some])] for some in (labelled, ids))
+    best = (own @ theirs.T).topk(min(NEIGHBOURS, len(labelled)), dim=1).indices.tolist()
+    return {id: [labelled[row] for row in rows] for id, rows in zip(ids, best, strict=True)}
+
+
+def _why(suggestions: Sequence[tuple[str, float]]) -> str:
+    """Say what the model makes of an image; chosen or drawn, the words are the same."""
+    if len(suggestions) < 2:
+        return ""
+    (first, high), (second, low) = suggestions[:2]
+    if high - low < UNSURE:
+        return f"unsure between {first} ({100 * high:.0f} %) and {second} ({100 * low:.0f} %)"
+    return f"taken for {first} ({100 * high:.0f} %)"
+
+
+def _chosen_by(chosen: Sequence[Choice], arm: Arm) -> str:
+    named = next((choice.strategy for choice in chosen), arm.strategy)
+    drawn = f"; {100 * arm.audit:.0f} % are drawn at random, to measure accuracy, and look like the others" * bool(
+        arm.audit
+    )
+    return f"{named}{drawn}"
+
+
+def contents_of(arm: Arm, images: Images) -> Callable[[str], Content]:
+    """Return what reads an image of the pool as its source has it, by id."""
+    listing = registry.find("dataset", arm.data["source"]).call(**arm.data["options"])
+    numbers: Mapping[str, int] = {item.path: number for number, item in enumerate(listing.items)}
+    return lambda id: listing.read(numbers[images.pool.paths[images.pool.row(id)]])
+
+
+def _pictures(
+    place: Path, ids: Iterable[str], asked: Sequence[str], arm: Arm, images: Images
+) -> dict[str, dict[str, Any]]:
+    """Write every image anew as WebP, and return its file's name and size by id."""
+    read, large = contents_of(arm, images), set(asked)
+
+    def make(numbered: tuple[int, str]) -> tuple[str, dict[str, Any]]:
+        number, id = numbered
+        picture = _picture(read(id), LARGEST if id in large else LARGEST_NEIGHBOUR)
+        file = f"{number:05d}.webp"
+        lossless = max(picture.size) <= LOSSLESS_UP_TO
+        data = io.BytesIO()
+        picture.save(data, "WEBP", lossless=lossless, quality=85, method=2)
+        with writing(place / file) as temporary:
+            temporary.write_bytes(data.getvalue())
+        return id, {"file": file, "width": picture.width, "height": picture.height}
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(pool.map(make, enumerate(ids)))
+
+
+def _picture(content: Content, longest: int) -> Image.Image:
+    """Return an image upright, at most `longest` pixels wide and high; one that is gone by now as a grey square."""
+    try:
+        picture = Image.fromarray(decode(content, None).transpose(1, 2, 0))
+    except (OSError, Unreadable):
+        return Image.new("RGB", (LOSSLESS_UP_TO, LOSSLESS_UP_TO), "grey")
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return picture

@@ -1,0 +1,114 @@
+"""CSV: one row per image, filled in with any spreadsheet and read back however that saved it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ssal.labelling.answers import Answer
+from ssal.labelling.files.asked import same_number
+from ssal.labelling.files.csv_table import SAVE_AS, table, texts
+from ssal.labelling.files.questions import Question, shown_path
+from ssal.labelling.files.reading import Read, Reading, content_of
+from ssal.labelling.files.words import Unclear, Words
+
+COLUMNS = ("id", "path", "label", "comment")
+SUGGESTIONS = ("suggested", "confidence")
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+
+
+def csv_text(questions: Sequence[Question]) -> str:
+    """Return the file that people fill in: a label beside each image; what they write as a comment is left aside.
+
+    Suggestions and their confidence are columns of it where any image has one.
+    """
+    suggests = any(question.suggested is not None for question in questions)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *(SUGGESTIONS if suggests else ())])
+    for question in questions:
+        confidence = "" if question.confidence is None else f"{question.confidence:.3f}"
+        suggestion = [_cell(question.suggested or ""), confidence] if suggests else []
+        writer.writerow([question.id, _cell(shown_path(question.path)), "", "", *suggestion])
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Return `text` with an apostrophe before what a spreadsheet would compute: file names come from anywhere."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def read_csv(path: Path, asked: Mapping[str, str], classes: Iterable[str]) -> Read:
+    """Return the answers in a CSV file of the images `asked` for, path by id.
+
+    Rows may miss, be reordered and be doubled; other columns are left aside; an empty label is no answer. Understood
+    are UTF-8, UTF-16 and, where the class names leave no doubt, older encodings; comma, semicolon and tab; any line
+    ends.
+    """
+    reading = Reading(path, asked, classes)
+    unclear: list[int] = []
+    with reading.at(1):
+        for line, cells in table(reading, content_of(path)):
+            if cells["label"]:
+                _row(reading, line, cells, unclear)
+    if unclear:
+        with reading.at(unclear[0]):
+            told = f"expected UTF-8 text; {len(unclear)} labels from here on are in another encoding"
+            raise Unclear(f"{told}, and no class tells which: {SAVE_AS}")
+    return reading.read()
+
+
+def _row(reading: Reading, line: int, cells: dict[str, str], unclear: list[int]) -> None:
+    """Note what one row says; `unclear` takes its line where no class tells the encoding of its label."""
+    id = meaning = None
+    with reading.at(line):
+        id = _image(reading, line, cells["id"], texts(cells["path"]))
+    with reading.at(line):
+        labels = texts(cells["label"])
+        meanings = {reading.words.meaning(labels[0])} if len(labels) == 1 else _meanings(reading.words, labels)
+        if len(meanings) == 1:
+            meaning = meanings.pop()
+        else:
+            unclear.append(line)
+    if id is not None and meaning is not None:
+        reading.heard(Answer(id, *meaning), line)
+
+
+def _meanings(words: Words, labels: list[str]) -> set[tuple[str, str | None]]:
+    """Return what a label may mean that is one of several texts."""
+    found = set()
+    for label in labels:
+        with contextlib.suppress(Unclear):
+            found.add(words.meaning(label))
+    return found
+
+
+def _image(reading: Reading, line: int, id: str, paths: list[str]) -> str:
+    """Return the image of a row: its id tells it, or its path where the id misses or a spreadsheet made it a number.
+
+    Raises Unclear.
+    """
+    asked = reading.asked
+    told = {asked.by_path[path] for text in paths for path in (text, text.removeprefix("'")) if path in asked.by_path}
+    by_path = told.pop() if len(told) == 1 else None
+    if asked.mangled(id):
+        if by_path is None or not same_number(id, by_path):
+            raise Unclear(
+                f"a spreadsheet turned the id into the number {id}, and the path does not tell the image; import the "
+                "column id as text, or copy the id from the file that was handed out"
+            )
+        how = f"a spreadsheet turned the id {by_path} into the number {id}; its path told the image"
+        reading.notes.append(f"{reading.file}:{line}: {how}")
+        return by_path
+    if not id:
+        if by_path is None:
+            raise Unclear("a label without an id, and the path does not tell the image; write the id beside it")
+        return by_path
+    found = asked.find(id)
+    if by_path not in (None, found):
+        raise Unclear(f"the id is that of {asked.paths[found]}, but the path is not; was one column sorted alone?")
+    return found

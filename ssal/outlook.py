@@ -1,0 +1,105 @@
+"""How a project stands: accuracy on images drawn at random, what the next batch is worth, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from ssal.artefacts import read_facts, read_json, read_tensors
+from ssal.cells import Cell, cells_of
+from ssal.evaluation.measure import AUDITED
+from ssal.evaluation.outlook import IMAGES_FROM, LEARNERS_FROM, Accuracy, Forecast, accuracy, forecast
+from ssal.evaluation.sentences import points
+from ssal.labelling.ledger import Ledger
+from ssal.recipe import Recipe
+from ssal.round import round_number
+
+LEDGER = "ledger.sqlite"
+
+
+class Learned(NamedTuple):
+    """One round's learner: how many labels it had, and its accuracy on the audited images."""
+
+    round: int
+    labels: int
+    accuracy: Accuracy
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the audited images say of a run's learners, all on the same images, and what more labels may bring."""
+
+    curve: list[Learned]
+    """Every learner so far."""
+    next: Forecast | None
+    """What the next batch may add; None where nobody can tell yet, or nothing is asked any more."""
+    minutes: float | None
+    """What answering the next batch takes, at the median pace so far; None where nobody measured any."""
+    size: int
+    """Images of the next batch; 0 where the budget is spent."""
+
+    def words(self) -> list[str]:
+        """Return it in sentences."""
+        lines = []
+        if self.curve:
+            _, labels, now = self.curve[-1]
+            lines.append(
+                f"accuracy: {100 * now.mean:.0f} % (95 % interval {100 * now.low:.0f} to {100 * now.high:.0f}) on "
+                f"{now.n} images drawn at random and never trained on, with {labels} labels"
+            )
+        if self.size:
+            cost = "" if self.minutes is None else f", about {max(1, round(self.minutes))} minutes of answering"
+            if self.next is None:
+                lines.append(
+                    f"next {self.size} images{cost}: what they will add cannot be told yet; that takes {LEARNERS_FROM} "
+                    f"trainings and {IMAGES_FROM} images of the audit"
+                )
+            else:
+                gain = self.next
+                lines.append(
+                    f"next {self.size} images{cost}: expected to add {points(gain.gain)} (95 % interval "
+                    f"{points(gain.low)} to {points(gain.high)})"
+                )
+        return lines
+
+
+def outlook(cell: Cell) -> Outlook:
+    """Return how a run stands, from its files alone."""
+    ledger = Ledger(cell.folder / LEDGER)
+    entries, audited = ledger.entries(), ledger.audited()
+    rounds, labels, rows = [], [], []
+    for file in sorted(cell.folder.glob(f"round_*/{AUDITED}"), key=lambda path: round_number(path.parent)):
+        metrics = file.with_name("metrics.json")
+        if not metrics.exists():
+            continue
+        facts, probabilities = read_facts(file), read_tensors(file)["probabilities"]
+        names = ledger.called_now(facts["classes"])
+        place = {id: row for row, id in enumerate(facts["ids"])}
+        if set(audited) <= set(place):
+            best = [names[column] for column in probabilities.argmax(dim=1).tolist()]
+            rows.append([best[place[id]] == label for id, label in audited.items()])
+            labels.append(int(read_json(metrics)["labels"]))
+            rounds.append(round_number(file.parent))
+    correct = np.array(rows, dtype=bool).reshape(len(rows), len(audited))
+    given, bought = len(entries) - ledger.bought(), ledger.bought()
+    size = next((count for count in cell.arm.rounds(given) if count > bought), bought) - bought
+    paces = [entry.seconds for entry in entries if entry.seconds is not None]
+    curve = [
+        Learned(number, count, found)
+        for number, count, row in zip(rounds, labels, correct, strict=True)
+        if (found := accuracy(row))
+    ]
+    rising = all(low < high for low, high in zip(labels, labels[1:], strict=False))
+    known = forecast(labels, correct, labels[-1] + size) if labels and size and rising else None
+    return Outlook(curve, known, size * median(paces) / 60 if paces else None, size)
+
+
+def outlooks(recipe: Recipe, checkpoints: Path) -> list[str]:
+    """Return the sentences on every run of a recipe that has an audit slice and labels; each after its arm and seed."""
+    cells = [cell for cell in cells_of(recipe, checkpoints) if cell.arm.audit and (cell.folder / LEDGER).exists()]
+    said = {f"{cell.arm.name} seed {cell.seed}: ": outlook(cell).words() for cell in cells}
+    return [f"{name * (len(said) > 1)}{line}" for name, lines in said.items() for line in lines]

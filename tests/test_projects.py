@@ -1,0 +1,200 @@
+"""A project whose labels people give, from the command line: files out and in, a folder that changes, the ledger."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, refused
+from tiny_runs import write_pictures
+
+from ssal.artefacts import read_facts, read_json, read_tensors
+from ssal.labelling.ledger import AUDIT, Ledger
+
+RECIPE = """\
+name: project
+seeds: [0]
+data: {source: folder, path: pictures, size: 8, labels: given, flip: false, classes: [nought, one, two, three]}
+backbone: {name: wrn_10_1}
+pretext: {method: simclr, epochs: 1, max_steps: 2, batch_size: 8}
+learner: {method: supervised, steps: 4, batch_size: 8}
+acquisition: {strategy: margin, first_round: typiclust, query_size: 10, budget: 30}
+labelling: {answered_by: inbox, audit: 0.2}
+trainer: {accelerator: cpu, precision: 32-true}
+"""
+CELL = Path("checkpoints/project/main/seed_0")
+
+
+def name_of(path: str) -> str:
+    """Return the true class, which is in the image's name."""
+    return Path(path).name.split("_")[0]
+
+
+@pytest.fixture
+def ssal(command_line: CommandLine) -> CommandLine:
+    """A flat folder of 84 images without a label."""
+    Path("project.yaml").write_text(RECIPE)
+    write_pictures(Path("classes"))
+    Path("pictures").mkdir()
+    for path in sorted(Path("classes").rglob("*.png")):
+        path.rename(Path("pictures") / f"{path.parent.name}_{path.parent.parent.name}_{path.name}")
+    return command_line
+
+
+def question(number: int) -> dict[str, dict[str, object]]:
+    images = read_json(CELL / f"round_{number}/question/question.json")["images"]
+    return {image["id"]: image for image in images}
+
+
+def answer_csv(ssal: CommandLine, number: int) -> None:
+    lines = [f"{id},{name_of(str(image['path']))}" for id, image in question(number).items()]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    assert ssal("answers", "project.yaml", "answers.csv").code == 0
+
+
+def answer_folders(ssal: CommandLine, number: int) -> None:
+    out = Path(f"sort_{number}")
+    assert "to_sort" in ssal("questions", "project.yaml", "--as", "folders", "--to", str(out)).out
+    for file in sorted((out / "to_sort").iterdir()):
+        (id,) = (id for id in question(number) if id in file.name)
+        file.rename(out / name_of(str(question(number)[id]["path"])) / file.name)
+    assert ssal("answers", "project.yaml", str(out), "--who", "ann").code == 0
+
+
+def answer_label_studio(ssal: CommandLine, number: int) -> None:
+    said = ssal("questions", "project.yaml", "--as", "label-studio", "--to", "tasks.json")
+    assert "tasks.xml" in said.out and Path("tasks.xml").exists()
+    tasks = json.loads(Path("tasks.json").read_text())
+    assert all(task["data"]["image"].startswith("data:image/webp;base64,") for task in tasks)
+    for at, task in enumerate(tasks):
+        choice = {"type": "choices", "from_name": "choice", "to_name": "image"}
+        value = {"choices": [name_of(task["data"]["path"])]}
+        result = [{**choice, "value": value}]
+        task |= {
+            "id": at,
+            "annotations": [{"completed_by": 7, "was_cancelled": False, "lead_time": 4.0, "result": result}],
+        }
+    Path("export.json").write_text(json.dumps(tasks))
+    assert ssal("answers", "project.yaml", "export.json").code == 0
+
+
+def test_a_project_from_no_label_to_its_end_answered_in_three_ways(ssal: CommandLine) -> None:
+    ways: list[tuple[Callable[[CommandLine, int], None], str]] = [
+        (answer_csv, "csv"), (answer_folders, "folders"), (answer_label_studio, "label_studio"),
+    ]  # fmt: skip
+    for number, (answers, via) in enumerate(ways):
+        said = ssal("run", "project.yaml", "--jobs", "1")
+        assert said.code == 3 and "10 images wait for labels" in said.err, said
+        assert ("accuracy:" in said.out) == (number > 0)
+        shown = question(number)
+        assert all((CELL / f"round_{number}/question" / str(image["file"])).is_file() for image in shown.values())
+        assert [bool(image["suggestions"]) for image in shown.values()] == [number > 0] * 10
+        assert [len(image["neighbours"]) for image in shown.values()] == [3 * (number > 0)] * 10  # type: ignore[arg-type]
+        answers(ssal, number)
+        ledger = Ledger(CELL / "ledger.sqlite")
+        assert {one.via for one in ledger.said() if one.round == number} == {via}
+    refused(ssal("answers", "project.yaml", "nowhere.csv"), "there is no such file or folder")
+    said = ssal("run", "project.yaml", "--jobs", "1")
+    assert said.code == 0, said
+    refused(
+        ssal("answers", "project.yaml", "answers.csv"), "no image waits for an answer", "type ssal run project.yaml"
+    )
+    ledger = Ledger(CELL / "ledger.sqlite")
+    paths = {id: str(image["path"]) for number in range(3) for id, image in question(number).items()}
+    assert {entry.id: entry.label for entry in ledger.entries()} == {id: name_of(path) for id, path in paths.items()}
+    assert {entry.who for entry in ledger.asked_in(1)} == {"ann"}
+    assert [entry.seconds for entry in ledger.asked_in(2)] == [4.0] * 10
+    assert [entry.strategy for entry in ledger.entries()].count(AUDIT) == 6, "a fifth of thirty"
+    assert len(ledger.labels()) == 24
+
+
+def test_what_is_said_of_accuracy_follows_from_the_audited_images_alone(ssal: CommandLine) -> None:
+    oracle = (
+        "labelling.answered_by=oracle",
+        "labelling.audit=0.4",
+        "name=known",
+        "data.labels=hidden",
+        "data.path=again",
+    )
+    for path in Path("pictures").iterdir():
+        (Path("again") / name_of(str(path))).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, Path("again") / name_of(str(path)) / path.name)
+    said = ssal("run", "project.yaml", *oracle, "--jobs", "1")
+    assert said.code == 0, said
+    cell = Path("checkpoints/known/main/seed_0")
+    audited = Ledger(cell / "ledger.sqlite").audited()
+    kept = cell / "round_3/audit.safetensors"
+    facts, best = read_facts(kept), read_tensors(kept)["probabilities"].argmax(dim=1).tolist()
+    says = {id: facts["classes"][column] for id, column in zip(facts["ids"], best, strict=True)}
+    right = sum(says[id] == label for id, label in audited.items())
+    assert len(audited) == 12 and f"accuracy: {100 * right / 12:.0f} % (95 % interval" in said.out
+    assert "on 12 images drawn at random and never trained on" in said.out
+    assert not set(audited) & set(Ledger(cell / "ledger.sqlite").labels())
+
+
+def test_images_join_and_go_while_the_encoder_stays(ssal: CommandLine) -> None:
+    ssal("run", "project.yaml", "--jobs", "1")
+    answer_csv(ssal, 0)
+    assert ssal("run", "project.yaml", "--jobs", "1").code == 3
+    encoders = sorted(Path("checkpoints/encoders").iterdir())
+    ledger = Ledger(CELL / "ledger.sqlite")
+    paths = {id: Path("pictures") / str(image["path"]) for id, image in question(0).items()}
+    labelled, asked = sorted(ledger.labels())[:2], sorted(question(1))[0]
+    for id in labelled:
+        paths[id].unlink()
+    (Path("pictures") / str(question(1)[asked]["path"])).unlink()
+    old = {path.name.split("_")[-1] for path in paths.values()} | {
+        path.name.split("_")[-1] for path in Path("pictures").iterdir()
+    }
+    write_pictures(Path("more"), train=25, test=0)
+    for path in sorted(Path("more").rglob("*.png")):
+        if path.name not in old:
+            path.rename(Path("pictures") / f"{path.parent.name}_new_{path.name}")
+    said = ssal("run", "project.yaml", "--jobs", "1")
+    assert said.code == 3 and "9 images wait for labels" in said.err, said
+    assert "16 joined, 3 are gone" in said.log and sorted(Path("checkpoints/encoders").iterdir()) == encoders
+    lines = [f"{id},{name_of(str(image['path']))}" for id, image in question(1).items() if id != asked]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    assert ssal("answers", "project.yaml", "answers.csv").code == 0
+    assert ssal("run", "project.yaml", "--jobs", "1").code == 3
+    assert set(labelled) <= set(ledger.labels()), "what is gone keeps its label"
+    assert {entry.id: entry.kind for entry in ledger.asked_in(1)}[asked] == "skipped"
+    assert ssal("run", "project.yaml", "--jobs", "1", "--new-encoder").code == 3
+    assert len(list(Path("checkpoints/encoders").iterdir())) == len(encoders) + 1
+
+
+def test_a_class_is_added_and_another_renamed_on_the_way(ssal: CommandLine) -> None:
+    ssal("run", "project.yaml", "--jobs", "1")
+    answer_csv(ssal, 0)
+    assert ssal("run", "project.yaml", "--jobs", "1").code == 3
+    other = "data.classes=[zero, one, two, three, four]"
+    refused(ssal("run", "project.yaml", other, "--jobs", "1"), "without 'nought'", "ssal ledger rename")
+    assert "are 'zero' from now on" in ssal("ledger", "rename", "project.yaml", "nought", "zero").out
+    assert ssal("run", "project.yaml", other, "--jobs", "1").code == 3
+    labels = Ledger(CELL / "ledger.sqlite").labels()
+    assert "nought" not in labels.values() and set(labels.values()) <= {"zero", "one", "two", "three"}
+
+
+def test_the_ledger_is_read_checked_and_taken_back(ssal: CommandLine) -> None:
+    refused(ssal("ledger", "log", "project.yaml"), "nothing was answered yet")
+    ssal("run", "project.yaml", "--jobs", "1")
+    answer_csv(ssal, 0)
+    said = ssal("ledger", "verify", "project.yaml")
+    assert said.code == 0 and "10 rows, as they were written; last digest " in said.out
+    lines = ssal("ledger", "log", "project.yaml").out.splitlines()
+    assert lines[0].startswith("position\tevent\tid\tkind\tlabel\twho\tat") and len(lines) == 11
+    assert "taken back: " in ssal("ledger", "undo", "project.yaml", "1").out
+    refused(ssal("ledger", "undo", "project.yaml", "1"), "no answer stands at position 1")
+    assert "1 image waits" in ssal("run", "project.yaml", "--jobs", "1").err
+    shutil.copy(CELL / "ledger.sqlite", "copy.sqlite")
+    assert Ledger(Path("copy.sqlite")).said() == Ledger(CELL / "ledger.sqlite").said(), "one file is a whole backup"
+    with closing(sqlite3.connect(CELL / "ledger.sqlite", isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER no_update")
+        connection.execute("UPDATE ledger SET label = 'two' WHERE position = 3")
+    said = ssal("ledger", "verify", "project.yaml")
+    assert said.code == 1 and "position 3 was changed, or a row before it" in said.out
