@@ -161,8 +161,10 @@ def test_nothing_is_out_of_place_or_without_a_name(browser: Browser, served: Ser
             browser.wait_until(SHOWN)
             if not browser.evaluate(f"{id('recent')}.children.length"):
                 for key in "12s":
+                    before = browser.evaluate(ALT)
                     browser.press(key)
-                    browser.wait_until(f"{SHOWN} && !{id('last')}.hidden")
+                    browser.wait_until(f"{SHOWN} && {ALT} !== {json.dumps(before)}")
+                browser.wait_until(f"{id('recent')}.children.length === 3")
             assert faults(browser) == []
             dark = browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
             assert dark == (scheme == "dark")
