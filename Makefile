@@ -14,7 +14,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -q
 
-# The report's tests look at it in Chromium, and are skipped without one.
+# The tests of the report and the labelling page look at them in Chromium, and are skipped without one.
 browser:
 	@.ci/browser
 

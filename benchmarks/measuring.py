@@ -13,9 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import faiss
-import torch
-
 Found = TypeVar("Found")
 
 
@@ -60,6 +57,9 @@ def commit() -> str:
 
 def machine(*packages: str) -> dict[str, Any]:
     """Return when, of what commit, on what and beside what load figures are measured, with versions of `packages`."""
+    import faiss
+    import torch  # here, as the labelling page is measured without them
+
     return {
         "date": datetime.date.today().isoformat(),
         "commit": commit(),

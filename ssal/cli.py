@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import answering, deploying, encoders, ledgers, listing, looking, running, starting
+from ssal.commands import answering, deploying, encoders, labelling, ledgers, listing, looking, running, starting
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": running.run,
     "compare": running.compare,
     "check": running.check,
+    "label": labelling.label,
     "list": listing.list_methods,
     "schema": listing.schema,
     "questions": answering.questions,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, Browser
 from command_line import CommandLine
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,6 +23,15 @@ def command_line(
     """Return the command line, in an empty current directory."""
     monkeypatch.chdir(tmp_path)
     return CommandLine(capsys, caplog)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("no Chromium; `make browser` installs it where apt-get may")
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,7 +35,9 @@ arms:
   passive: {acquisition: {strategy: random}}
   active: {}
 """
-COMMANDS = ("init", "run", "compare", "check", "list", "schema", "pretrain", "embed", "query", "evaluate-encoder")
+COMMANDS = (
+    "init", "run", "compare", "check", "label", "list", "schema", "pretrain", "embed", "query", "evaluate-encoder",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -105,10 +105,21 @@ class Chain:
                 ) from error
         return positions
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return all rows in the order in which they were written."""
+    def rows(self, after: int = 0, of_round: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows behind the position `after`, in the order in which they were written.
+
+        With `of_round` those of that round alone, and those that belong to none.
+        """
+        here = "position > ?" + " AND (round = ? OR round IS NULL)" * (of_round is not None)
+        given = (after,) if of_round is None else (after, of_round)
         with self._open() as connection:
-            return [dict(row) for row in connection.execute("SELECT * FROM ledger ORDER BY position")]
+            found = connection.execute(f"SELECT * FROM ledger WHERE {here} ORDER BY position", given)
+            return [dict(row) for row in found]
+
+    def last(self) -> int:
+        """Return the position of the last row; 0 where there is none."""
+        with self._open() as connection:
+            return int(connection.execute("SELECT coalesce(max(position), 0) FROM ledger").fetchone()[0])
 
     def damages(self) -> list[str]:
         """Return what is wrong with the file: what SQLite finds, and the first row that does not follow."""

@@ -12,7 +12,7 @@ from typing import Any
 from ssal.errors import BadInput, nearest
 from ssal.labelling.answers import LABEL, NONE, SKIPPED, Answer
 from ssal.labelling.chain import COLUMNS, Chain
-from ssal.labelling.settle import settle
+from ssal.labelling.settle import settled_of
 
 GIVEN = "given"
 """The strategy's name for labels that the project started with; they cost no budget."""
@@ -112,9 +112,14 @@ class Ledger:
         standing = {one.position: one for one in self.said()}
         if position not in standing:
             raise BadInput(f"{self.path}: no answer stands at position {position}; `ssal ledger log` lists them")
-        taken = standing[position]
-        self.chain.append([{"event": UNDONE, "id": taken.answer.id, "who": who, "at": _now(), "about": str(position)}])
-        return taken
+        self.take_back([standing[position]], who)
+        return standing[position]
+
+    def take_back(self, said: Iterable[Said], who: str) -> None:
+        """Take back answers that stand, in one transaction."""
+        self.chain.append(
+            {"event": UNDONE, "id": s.answer.id, "who": who, "at": _now(), "about": str(s.position)} for s in said
+        )
 
     def rename(self, old: str, new: str, who: str) -> int:
         """Call the class `old` `new` in all that was answered so far; return how many labels that is.
@@ -134,16 +139,16 @@ class Ledger:
 
     def said(self, undone: bool = False) -> list[Said]:
         """Return every answer of people in the order in which they came; with `undone` those taken back as well."""
-        return _said(self.chain.rows(), undone)
+        return said_of(self.chain.rows(), undone)
 
     def settled(self) -> dict[tuple[str, int], Answer | None]:
         """Return what the answers to every image come to, by id and round; None where people disagree."""
-        return _settled(self.said())
+        return settled_of(self.said())
 
     def entries(self) -> list[Entry]:
         """Return every entry in the order it was written, as answers that came later have corrected it."""
         rows = self.chain.rows()
-        names, later = _Names(rows), _settled(_said(rows))
+        names, later = _Names(rows), settled_of(said_of(rows))
         entries = []
         for row in rows:
             if row["event"] != ENTRY:
@@ -220,7 +225,8 @@ class _Names:
         return label
 
 
-def _said(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
+def said_of(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
+    """Return the answers in rows of the ledger, under the names that classes have now; `undone` as in Ledger.said."""
     names = _Names(rows)
     gone = set() if undone else {int(row["about"]) for row in rows if row["event"] == UNDONE}
     return [
@@ -236,14 +242,6 @@ def _said(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
         for row in rows
         if row["event"] == SAID and row["position"] not in gone
     ]
-
-
-def _settled(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
-    of: dict[tuple[str, int], list[Said]] = {}
-    for one in said:
-        of.setdefault((one.answer.id, one.round), []).append(one)
-    decided = {place: [one for one in all_of if one.decides][-1:] or all_of for place, all_of in of.items()}
-    return {place: settle([one.answer for one in counting]) for place, counting in decided.items()}
 
 
 def _now() -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ssal.labelling.answers import SKIPPED, Answer
+
+if TYPE_CHECKING:
+    from ssal.labelling.ledger import Said
 
 
 def settle(answers: Sequence[Answer]) -> Answer | None:
@@ -18,3 +22,12 @@ def settle(answers: Sequence[Answer]) -> Answer | None:
     if len({(answer.kind, answer.label) for answer in looked}) != 1:
         return None
     return looked[-1]
+
+
+def settled_of(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
+    """Return what answers come to, by id and round; None where people disagree."""
+    of: dict[tuple[str, int], list[Said]] = {}
+    for one in said:
+        of.setdefault((one.answer.id, one.round), []).append(one)
+    decided = {place: [one for one in all_of if one.decides][-1:] or all_of for place, all_of in of.items()}
+    return {place: settle([one.answer for one in counting]) for place, counting in decided.items()}

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser
+from browser import LAYOUT, Browser
 from synthetic_pages import conditions, data_sets, empty, full, many_arms
 
-LAYOUT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
 LEAST = 0.004
 """Share of a box's pixels that differ from its commonest colour: the emptiest box of a good page has 0.0065."""
 

@@ -32,7 +32,13 @@ FLAGS = (
 )
 PATIENCE = 60.0
 """Seconds to wait for an answer: a machine may be busy."""
-KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " ")}
+KEYS = {
+    "Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "Escape": (27, ""), "ArrowLeft": (37, ""),
+    "ArrowRight": (39, ""), "ArrowDown": (40, ""), "/": (191, "/"), "?": (191, "?"),
+}  # fmt: skip
+"""Keys that are no letters or digits: their code and the text that they write."""
+LAYOUT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
+"""An expression for `evaluate`: boxes of the page, and what stands where it should not."""
 
 
 class Browser:
@@ -40,7 +46,7 @@ class Browser:
 
     def __init__(self, folder: Path) -> None:
         self.downloads = folder / "downloads"
-        self.downloads.mkdir(parents=True)
+        self.downloads.mkdir(parents=True, exist_ok=True)
         self._ids = itertools.count(1)
         self._rest = b""
         self._session: str | None = None
@@ -105,12 +111,16 @@ class Browser:
         return json.loads(message)
 
     def open(self, page: Path, width: int = 1280, scheme: str = "light", scripts: bool = True) -> None:
-        """Show `page` in a window `width` pixels wide, in light or dark; earlier reports are forgotten."""
+        """Show the file `page` in a window `width` pixels wide, in light or dark; earlier reports are forgotten."""
+        self.visit(page.as_uri(), width, scheme, scripts)
+
+    def visit(self, address: str, width: int = 1280, scheme: str = "light", scripts: bool = True) -> None:
+        """Show the page at `address`, as `open` does."""
         self.events.clear()
         self.resize(width, 900)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=address)
         self.wait_for("Page.loadEventFired")
 
     def resize(self, width: int, height: int) -> None:
@@ -122,11 +132,14 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def screenshot(self) -> np.ndarray:
-        """Return the whole page as pixels (H,W,3) uint8, pictures further down included."""
-        width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-        self.resize(width, height)
-        self.evaluate("Promise.all([...document.images].map(image => image.decode()))")
+    def screenshot(self, whole: bool = True) -> np.ndarray:
+        """Return the whole page as pixels (H,W,3) uint8, pictures further down included; or what its window shows."""
+        if whole:
+            width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+            self.resize(width, height)
+        self.evaluate(
+            "Promise.all([...document.images].filter(image => image.currentSrc).map(image => image.decode()))"
+        )
         found = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(found["data"]))).convert("RGB"))
 
@@ -139,17 +152,30 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def press(self, key: str) -> None:
-        """Press and release a key of KEYS."""
-        code, text = KEYS[key]
+    def press(self, key: str, control: bool = False) -> None:
+        """Press and release a letter, a digit or a key of KEYS, with or without the Control key."""
+        code, text = KEYS.get(key) or (ord(key.upper()), key)
+        place = (
+            {"code": f"{'Digit' if key.isdigit() else 'Key'}{key.upper()}"} if len(key) == 1 and key.isalnum() else {}
+        )
         for kind in ("keyDown", "keyUp"):
             self.call(
                 "Input.dispatchKeyEvent",
                 type=kind,
                 key=key,
                 windowsVirtualKeyCode=code,
-                text=text * (kind == "keyDown"),
+                text=text * (kind == "keyDown" and not control),
+                modifiers=2 * control,
+                **place,
             )
+
+    def wait_until(self, expression: str) -> None:
+        """Return when a JavaScript expression has become true."""
+        self.evaluate(
+            f"new Promise((ready, fail) => {{ const end = Date.now() + {1000 * PATIENCE}; const look = () =>"
+            f" ({expression}) ? ready() : Date.now() > end ? fail({json.dumps(expression)}) : setTimeout(look, 10);"
+            " look(); })"
+        )
 
     def download(self, element: str) -> Path:
         """Click `element` and return the file that it saves."""

@@ -1,0 +1,54 @@
+"""Following: what people have said in one round, kept up with a ledger by reading only its new rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ssal.labelling.answers import Answer
+from ssal.labelling.chain import Chain
+from ssal.labelling.ledger import ENTRY, GIVEN, RENAMED, SAID, UNDONE, Said, said_of
+from ssal.labelling.settle import settled_of
+
+
+class Following:
+    """The answers of one round as the ledger has them; its other rows, which may be many, are read once or never."""
+
+    def __init__(self, chain: Chain, round_number: int) -> None:
+        """Read what stands."""
+        self.round = round_number
+        self.said: dict[str, list[Said]] = {}
+        """Every answer that was not taken back, by image id, in the order in which they came."""
+        self.settled: dict[str, Answer | None] = {}
+        """What the answers to an image come to, by its id; None where people disagree."""
+        self.finished = False
+        """Whether the run has taken this round's answers."""
+        self._chain = chain
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self._renamed: list[dict[str, Any]] = []
+        self._position = chain.last()
+        self._take(row for row in chain.rows(of_round=round_number) if row["position"] <= self._position)
+
+    def catch_up(self) -> None:
+        """Read what was written since the last look, whoever wrote it."""
+        if rows := self._chain.rows(after=self._position):
+            self._position = rows[-1]["position"]
+            self._take(rows)
+
+    def _take(self, rows: Iterable[dict[str, Any]]) -> None:
+        changed: set[str] = set()
+        for row in rows:
+            if row["event"] == RENAMED:
+                self._renamed.append(row)
+                changed.update(self._rows)
+            elif row["event"] == ENTRY:
+                self.finished |= row["round"] == self.round and row["strategy"] != GIVEN
+            elif (row["event"] == SAID and row["round"] == self.round) or (
+                row["event"] == UNDONE and row["id"] in self._rows
+            ):
+                self._rows.setdefault(row["id"], []).append(row)
+                changed.add(row["id"])
+        for id in changed:
+            self.said[id] = said_of([*self._rows[id], *self._renamed])
+            self.settled.pop(id, None)
+            self.settled.update((place[0], answer) for place, answer in settled_of(self.said[id]).items())

@@ -1,0 +1,216 @@
+"""The labelling page's server: what the page asks, and the files it is made of. It imports no torch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import AfterValidator, Field
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from ssal.errors import BadInput
+from ssal.labelling.answers import LABEL, Answer
+from ssal.labelling.server.desk import Desk
+from ssal.labelling.server.guard import Guard
+from ssal.labelling.server.question import Cell, Part, Shown, read_image, read_question
+
+HERE = Path(__file__).parent
+FILES = {
+    "page.html": "text/html; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(
+        ("page.js", "ask.js", "clock.js", "grid.js", "keys.js", "make.js", "show.js"), "text/javascript; charset=utf-8"
+    ),
+}
+"""The page, all of it: there is no folder that a request could look into."""
+OPEN_PATHS = frozenset({"/", *(f"/{name}" for name in FILES)})
+MOST_ANSWERS = 1000
+LOOK_AGAIN = 1.0
+"""Seconds between two looks for the next question."""
+
+
+def _name(text: str) -> str:
+    """Return a person's name without the spaces around it."""
+    name = text.strip()
+    if not (0 < len(name) <= 60 and name.isprintable()):
+        raise ValueError("expected a name of 1 to 60 printable characters")
+    return name
+
+
+Who = Annotated[str, AfterValidator(_name)]
+Key = Annotated[str, Field(max_length=64)]
+Number = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Look(Part):
+    """What somebody wants to look at."""
+
+    key: Key
+    who: Who
+    look: Literal["queue", "skipped", "third", "grid", "again"] = "queue"
+    label: str | None = None
+    number: Number | None = None
+
+
+class Given(Part):
+    """What somebody said of one image, and how many seconds they looked at it."""
+
+    number: Number
+    kind: Literal["label", "none", "cannot_tell", "skipped"]
+    label: str | None = None
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+
+
+class Answers(Part):
+    """What somebody said of one image, or of several at once."""
+
+    key: Key
+    who: Who
+    answers: Annotated[list[Given], Field(min_length=1, max_length=MOST_ANSWERS)]
+    decides: bool = False
+
+
+class Undo(Part):
+    """Which of their answers somebody takes back; the last one where there are no positions."""
+
+    key: Key
+    who: Who
+    positions: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=MOST_ANSWERS)] | None = None
+
+
+class Place:
+    """Where the current question's desk is; it moves on when the run has prepared another question."""
+
+    def __init__(self, cell: Cell, now: Callable[[], float] = time.monotonic) -> None:
+        """Open the question that waits; raises BadInput where it is damaged or none waits."""
+        self._cell, self._now, self._looked = cell, now, now()
+        self._lock = threading.Lock()
+        folder = cell.question()
+        if folder is None:
+            raise BadInput(f"{cell.folder}: no image waits for an answer")
+        self._open(folder)
+
+    def _open(self, folder: Path) -> None:
+        question, self._key = read_question(folder)
+        self._desk = Desk(question, folder, self._cell.ledger)
+
+    def current(self) -> tuple[str, Desk]:
+        """Return the key and the desk of the question that waits, or of the last one that did."""
+        with self._lock:
+            if self._now() - self._looked >= LOOK_AGAIN:
+                self._looked = self._now()
+                if self._desk.finished() and (folder := self._cell.question()):
+                    self._open(folder)
+            return self._key, self._desk
+
+    def desk(self, key: str) -> Desk:
+        """Return the desk of the question `key`; raises HTTPException where another is asked by now."""
+        now, desk = self.current()
+        if key != now:
+            raise HTTPException(409, "other images are asked about by now; nothing was written")
+        return desk
+
+
+def make_app(
+    place: Place, *, recipe: str, command: str, who: str = "", host: str, port: int, token: str | None = None
+) -> ASGIApp:
+    """Return the server's application; `command` is what to type when all is answered, `who` a name to begin with."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    files = {name: (HERE / name).read_bytes() for name in FILES}
+
+    def static(name: str) -> Response:
+        return Response(files[name], media_type=FILES[name], headers={"Cache-Control": "no-cache"})
+
+    @app.get("/")
+    async def page() -> Response:
+        return static("page.html")
+
+    @app.get("/{name}")
+    async def file(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404, "no such page")
+        return static(name)
+
+    @app.get("/api/question")
+    def question() -> dict[str, Any]:
+        key, desk = place.current()
+        asked = desk.question.model_dump(include={"round", "classes", "chosen_by", "asked_of_two"})
+        return asked | {"key": key, "recipe": recipe, "command": command, "who": who}
+
+    @app.post("/api/look")
+    def look(wanted: Look) -> dict[str, Any]:
+        desk = place.desk(wanted.key)
+        if wanted.number is not None:
+            _image(desk, wanted.number)
+        return desk.look(wanted.who, wanted.look, wanted.label, wanted.number)
+
+    @app.post("/api/answers")
+    def answers(given: Answers) -> dict[str, Any]:
+        desk = place.desk(given.key)
+        numbered = {one.number: _answer(desk, one, given.who) for one in given.answers}
+        if len(numbered) < len(given.answers):
+            raise HTTPException(422, "an image stands there twice; nothing was written")
+        return {"positions": desk.answer(given.who, numbered, given.decides)}
+
+    @app.post("/api/undo")
+    def undo(wanted: Undo) -> dict[str, Any]:
+        return {"undone": place.desk(wanted.key).undo(wanted.who, wanted.positions)}
+
+    @app.get("/images/{key}/{number}")
+    def image(key: str, number: Annotated[int, InPath(ge=0)]) -> Response:
+        desk = place.desk(key)
+        return _picture(desk.folder / _image(desk, number).file)
+
+    @app.get("/images/{key}/{number}/{neighbour}")
+    def neighbour(key: str, number: Annotated[int, InPath(ge=0)], neighbour: Annotated[int, InPath(ge=0)]) -> Response:
+        desk = place.desk(key)
+        neighbours = _image(desk, number).neighbours
+        if neighbour >= len(neighbours):
+            raise HTTPException(404, "no such image")
+        return _picture(desk.folder / neighbours[neighbour].file)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5]]
+        told = "; ".join(problems).encode("ascii", "backslashreplace").decode()  # it may name what cannot be encoded
+        return JSONResponse({"error": f"{told}; nothing was written"}, status_code=422)
+
+    @app.exception_handler(BadInput)
+    async def unusable(_: Request, error: BadInput) -> Response:
+        return JSONResponse({"error": str(error)}, status_code=503)
+
+    return Guard(app, host=host, port=port, token=token, open_paths=OPEN_PATHS)
+
+
+def _image(desk: Desk, number: int) -> Shown:
+    if number >= len(desk.question.images):
+        raise HTTPException(404, "no such image")
+    return desk.question.images[number]
+
+
+def _answer(desk: Desk, given: Given, who: str) -> Answer:
+    image = _image(desk, given.number)
+    if given.label not in (desk.question.classes if given.kind == LABEL else (None,)):
+        raise HTTPException(422, "expected a label, which is one of the classes, or no label; nothing was written")
+    return Answer(image.id, given.kind, given.label, who, given.seconds)
+
+
+def _picture(path: Path) -> Response:
+    try:
+        found = read_image(path)
+    except OSError as error:
+        raise HTTPException(404, "this image is gone; run the recipe again, which makes it anew") from error
+    return Response(found, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})

@@ -1,0 +1,200 @@
+"""Desk: what is asked of whom next, and what was answered; the one place that writes into the ledger for the page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ssal.labelling.answers import SKIPPED, Answer
+from ssal.labelling.following import Following
+from ssal.labelling.ledger import Ledger, Said
+from ssal.labelling.server.leases import Leases
+from ssal.labelling.server.question import Question, Shown
+
+HAND = 4
+"""The image that is shown and the next three, which the page fetches ahead."""
+GRID = 60
+"""Most images side by side."""
+RECENT = 12
+"""How many of a person's last answers the page lists."""
+PACE = 20
+"""From how many of a person's last answers the pace is taken."""
+FRESH, PASSED_ON, MY_SKIPPED = range(3)
+"""Not yet looked at; skipped by others; skipped by who asks. Images are offered in this order."""
+VIA = "page"
+
+
+class Desk:
+    """One question, its answers so far, and who is at which image; safe to call from several threads."""
+
+    def __init__(self, question: Question, folder: Path, ledger: Path) -> None:
+        """Read what was answered before."""
+        self.question = question
+        self.folder = folder
+        self._ledger = Ledger(ledger)
+        self._following = Following(self._ledger.chain, question.round)
+        self._leases = Leases()
+        self._of_two = question.of_two()
+        self._numbers = {image.id: number for number, image in enumerate(question.images)}
+        self._lock = threading.Lock()
+
+    def look(self, who: str, look: str, label: str | None = None, number: int | None = None) -> dict[str, Any]:
+        """Return images for `who` to look at, which nobody else is then shown for a while, and how far all is.
+
+        `look` is queue, skipped, third (what people disagree on), grid (all that the model takes for `label`; those
+        without a suggestion where it is None) or again (the image `number`, answered or not).
+        """
+        with self._lock:
+            self._following.catch_up()
+            free = [n for n in range(len(self.question.images)) if self._leases.free(n, who)]
+            stages = {n: stage for n in free if (stage := self._stage(who, n)) is not None}
+            queue = sorted((n for n in stages if stages[n] != MY_SKIPPED), key=lambda n: (stages[n], n))
+            if look == "again" and number is not None:
+                hand = [number]
+            elif look == "third":
+                hand = [n for n in free if self._differ(n)][:HAND]
+            elif look == "grid":
+                hand = [n for n in queue if suggested(self.question.images[n]) == label][:GRID]
+            elif look == "skipped":
+                skipped = {n: one.position for n in stages if stages[n] == MY_SKIPPED and (one := self._mine(who, n))}
+                hand = sorted(skipped, key=skipped.__getitem__)[:HAND]
+            else:
+                hand = queue[:HAND]
+            self._leases.take(hand, who)
+            return {
+                "images": [self._view(n, who, everybody=look == "third") for n in hand],
+                "progress": self._progress(who, len(queue)),
+                "groups": self._groups(queue),
+                "recent": self._recent(who),
+            }
+
+    def answer(self, who: str, answers: Mapping[int, Answer], decides: bool = False) -> list[int]:
+        """Write answers by image number, all or none, and return their positions; they are on disk by then.
+
+        What a page says twice, because it did not hear back, is written once. Raises BadInput where the ledger cannot
+        be written; then nothing was.
+        """
+        with self._lock:
+            self._following.catch_up()
+            standing = {number: self._mine(who, number) for number in answers}
+            positions = {
+                number: one.position
+                for number, a in answers.items()
+                if (one := standing[number])
+                and (one.answer.kind, one.answer.label, one.answer.seconds) == (a.kind, a.label, a.seconds)
+                and one.decides == decides
+            }
+            new = {
+                number: Said(a, self.question.round, VIA, decides)
+                for number, a in answers.items()
+                if number not in positions
+            }
+            if new:
+                positions.update(zip(new, self._ledger.say(new.values()), strict=True))
+            return list(positions.values())
+
+    def undo(self, who: str, positions: Sequence[int] | None) -> list[dict[str, Any]]:
+        """Take back those of the person's own answers that stand there, or the last one, and return what they were."""
+        with self._lock:
+            self._following.catch_up()
+            own = {one.position: one for one in self._by(who)}
+            wanted = sorted(own)[-1:] if positions is None else [p for p in positions if p in own]
+            taken = [own[position] for position in wanted]
+            if taken:
+                self._ledger.take_back(taken, who)
+            return [self._told(one) | {"number": self._numbers[one.answer.id]} for one in taken]
+
+    def finished(self) -> bool:
+        """Say whether the run has taken the answers."""
+        with self._lock:
+            self._following.catch_up()
+            return self._following.finished
+
+    def _said(self, number: int) -> list[Said]:
+        return self._following.said.get(self.question.images[number].id, [])
+
+    def _by(self, who: str) -> list[Said]:
+        """Return all that `who` said, in the order in which it came."""
+        found = [one for said in self._following.said.values() for one in said if one.answer.who == who]
+        return sorted((one for one in found if one.answer.id in self._numbers), key=lambda one: one.position)
+
+    def _mine(self, who: str, number: int) -> Said | None:
+        return next((one for one in reversed(self._said(number)) if one.answer.who == who), None)
+
+    def _differ(self, number: int) -> bool:
+        id = self.question.images[number].id
+        return id in self._following.settled and self._following.settled[id] is None
+
+    def _lookers(self, number: int) -> set[str]:
+        """Return who has said more of an image than that they skip it."""
+        last = {one.answer.who: one.answer.kind for one in self._said(number)}
+        return {who for who, kind in last.items() if kind != SKIPPED}
+
+    def _enough(self, number: int) -> bool:
+        """Say whether nobody needs to look at an image any more, but for a third look."""
+        wanted = 2 if number in self._of_two else 1
+        return len(self._lookers(number)) >= wanted or any(one.decides for one in self._said(number))
+
+    def _stage(self, who: str, number: int) -> int | None:
+        """Return when an image is offered to `who`; None where it is not."""
+        if not self._said(number):
+            return FRESH
+        people = {one.answer.who for one in self._said(number)}
+        lookers = self._lookers(number)
+        if who in lookers or self._enough(number):
+            return None
+        return MY_SKIPPED if who in people else PASSED_ON if people - lookers else FRESH
+
+    def _view(self, number: int, who: str, everybody: bool) -> dict[str, Any]:
+        image = self.question.images[number]
+        return image.model_dump(exclude={"file", "neighbours"}) | {
+            "number": number,
+            "neighbours": [neighbour.label for neighbour in image.neighbours],
+            "said": [self._told(one) for one in self._said(number) if everybody or one.answer.who == who],
+        }
+
+    def _told(self, one: Said) -> dict[str, Any]:
+        return {"who": one.answer.who, "kind": one.answer.kind, "label": one.answer.label}
+
+    def _progress(self, who: str, left: int) -> dict[str, Any]:
+        settled = [
+            self._following.settled[image.id] for image in self.question.images if image.id in self._following.settled
+        ]
+        kinds = [answer.kind for answer in settled if answer]
+        second = sum(len(self._lookers(n)) == 1 and not self._enough(n) for n in self._of_two)
+        mine = self._by(who)
+        measured = [one.answer.seconds for one in mine if one.answer.seconds is not None]
+        return {
+            "images": len(self.question.images),
+            "answered": len(kinds) - kinds.count(SKIPPED),
+            "skipped": kinds.count(SKIPPED),
+            "differ": settled.count(None),
+            "second": second,
+            "left": left,
+            "mine": len({one.answer.id for one in mine if one.answer.kind != SKIPPED}),
+            "my_skipped": sum(
+                self._stage(who, self._numbers[id]) == MY_SKIPPED for id in {one.answer.id for one in mine}
+            ),
+            "pace": sum(measured[-PACE:]) / len(measured[-PACE:]) if measured else None,
+            "minutes": sum(measured) / 60,
+            "done": len(settled) == len(self.question.images) and None not in settled,
+            "taken": self._following.finished,
+        }
+
+    def _groups(self, queue: Iterable[int]) -> list[dict[str, Any]]:
+        """Return how many waiting images the model takes for each class; None counts those it says nothing of."""
+        labels = [suggested(self.question.images[number]) for number in queue]
+        order: list[str | None] = [*self.question.classes, None]
+        return [{"label": label, "images": labels.count(label)} for label in order if label in labels]
+
+    def _recent(self, who: str) -> list[dict[str, Any]]:
+        last = {one.answer.id: one for one in self._by(who)}
+        ordered = sorted(last.values(), key=lambda one: -one.position)[:RECENT]
+        return [self._told(one) | {"number": self._numbers[one.answer.id]} for one in ordered]
+
+
+def suggested(image: Shown) -> str | None:
+    """Return the class that the model takes an image for; None where it says nothing."""
+    return image.suggestions[0][0] if image.suggestions else None

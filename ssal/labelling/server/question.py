@@ -1,0 +1,183 @@
+"""A question that a run has prepared for people: a folder of question.json and images that were encoded anew."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ssal.errors import BadInput, listing, nearest
+from ssal.labelling.chain import Chain
+from ssal.labelling.following import Following
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.webp$")]
+Name = Annotated[str, Field(min_length=1)]
+MOST_BYTES = 32 * 2**20
+"""No image of at most 1,600 pixels a side is larger."""
+
+
+class Part(BaseModel):
+    """Strict: nothing is taken for what it is not, and nothing that has no meaning is let by."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Neighbour(Part):
+    """An image with a label that is similar to one that is asked about."""
+
+    file: FileName
+    label: Name
+
+
+class Shown(Part):
+    """One image that is asked about."""
+
+    id: Name
+    path: str
+    """For people to read; never opened."""
+    file: FileName
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    suggestions: tuple[tuple[Name, Annotated[float, Field(ge=0, le=1)]], ...] = ()
+    """Classes with the model's probability, likeliest first; empty without a model."""
+    why: str = ""
+    """Why this image is asked about."""
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+class Question(Part):
+    """The images of one round that wait for people's answers."""
+
+    round: int = Field(ge=0)
+    classes: tuple[Name, ...] = Field(min_length=1)
+    chosen_by: str
+    images: tuple[Shown, ...] = Field(min_length=1)
+    asked_of_two: float = Field(0.0, ge=0, le=1)
+    """Share of the images that two people are each asked about."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Question:
+        """Hold the parts together."""
+        ids = [image.id for image in self.images]
+        if len(set(ids)) < len(ids) or len(set(self.classes)) < len(self.classes):
+            raise ValueError("an id or a class stands there twice")
+        return self
+
+    def of_two(self) -> frozenset[int]:
+        """Return the numbers of the images that two people are each asked about."""
+        chosen = shared_by_two([image.id for image in self.images], self.asked_of_two)
+        return frozenset(number for number, image in enumerate(self.images) if image.id in chosen)
+
+
+def shared_by_two(ids: list[str], share: float) -> set[str]:
+    """Return the share of `ids` that two people are each asked about: the first ones by a hash, whatever the order."""
+    ordered = sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())
+    return set(ordered[: round(share * len(ids))])
+
+
+def read_question(folder: Path) -> tuple[Question, str]:
+    """Return the question in `folder` and a key that follows from its content.
+
+    Raises BadInput where question.json is not whole, or a file that it names is not an image of its own.
+    """
+    path = folder / "question.json"
+    try:
+        text = path.read_bytes()
+        question = Question.model_validate_json(text)
+    except (OSError, ValidationError) as error:
+        told = _told(error) if isinstance(error, ValidationError) else str(error)
+        raise BadInput(f"{path}: {told}; remove {folder} and run the recipe again, which makes it anew") from error
+    named = {image.file for image in question.images} | {n.file for image in question.images for n in image.neighbours}
+    missing = sorted(name for name in named if (folder / name).is_symlink() or not (folder / name).is_file())
+    if missing:
+        raise BadInput(
+            f"{folder}: {len(missing)} images are not there ({listing(missing)}); remove {folder} and run the recipe "
+            "again, which makes it anew"
+        )
+    return question, hashlib.sha256(str(folder).encode() + text).hexdigest()[:16]
+
+
+def read_image(path: Path) -> bytes:
+    """Return the bytes of an image that a question names; raises OSError for what is no plain file of its size."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        found = file.read(MOST_BYTES + 1)
+    if len(found) > MOST_BYTES:
+        raise OSError(f"{path}: larger than {MOST_BYTES >> 20} MiB")
+    return found
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm with one seed, whose run may wait for people."""
+
+    folder: Path
+    arm: str
+    seed: int
+
+    @property
+    def ledger(self) -> Path:
+        """Where its answers are kept."""
+        return self.folder / "ledger.sqlite"
+
+    def question(self) -> Path | None:
+        """Return the folder of the question that waits for answers, or None."""
+        found = {int(path.parent.parent.name[6:]): path.parent for path in self.folder.glob(QUESTION) if _counted(path)}
+        last = max(found, default=None)
+        return None if last is None or Following(Chain(self.ledger), last).finished else found[last]
+
+
+QUESTION = "round_*/question/question.json"
+
+
+def find_cell(recipe: Path, checkpoints: Path, arm: str = "", seed: int | None = None) -> Cell:
+    """Return the first cell of a recipe that waits for people, of those with that arm and seed.
+
+    The recipe is read for its name alone: what checks it whole imports torch. Raises BadInput where none waits.
+    """
+    folder = checkpoints / recipe_name(recipe)
+    cells = [
+        Cell(path, path.parent.name, int(path.name[5:]))
+        for path in folder.glob("*/seed_*")
+        if path.name[5:].isdecimal() and any(path.glob(QUESTION))
+    ]
+    asked = sorted(
+        (cell for cell in cells if arm in ("", cell.arm) and seed in (None, cell.seed)),
+        key=lambda cell: (cell.arm, cell.seed),
+    )
+    for cell in asked:
+        if cell.question():
+            return cell
+    others = [f"--arm {cell.arm} --seed {cell.seed}" for cell in cells if cell not in asked and cell.question()]
+    if others:
+        hint = nearest(arm, {cell.arm for cell in cells}) if arm else ""
+        raise BadInput(f"{folder}: nothing waits for that arm and seed{hint}; type one of: {listing(others)}")
+    raise BadInput(f"{folder}: no image waits for an answer; type `ssal run {recipe}`, which asks when it needs people")
+
+
+def recipe_name(recipe: Path) -> str:
+    """Return the name that a recipe writes under. Raises BadInput where it is no recipe or has none."""
+    try:
+        loaded = YAML(typ="safe", pure=True).load(recipe.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{recipe}: {error}; type the path of a recipe, e.g. recipe.yaml") from error
+    except YAMLError as error:
+        raise BadInput(f"{recipe}: {error}; `ssal check {recipe}` says what is wrong with it") from error
+    name = loaded.get("name") if isinstance(loaded, dict) else None
+    if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
+        raise BadInput(f"{recipe}: expected `name:`, the folder that the run writes to, got {name!r}")
+    return name
+
+
+def _counted(path: Path) -> bool:
+    return path.parent.parent.name[6:].isdecimal()
+
+
+def _told(error: ValidationError) -> str:
+    problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    return listing(problems, 5)

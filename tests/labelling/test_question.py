@@ -1,0 +1,115 @@
+"""What a run prepares for the page: read strictly, found by the recipe's name alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from questions import cell_of, finish, read_json, recipe_in, write_json, write_question
+
+from ssal.errors import BadInput
+from ssal.labelling.answers import LABEL, Answer
+from ssal.labelling.ledger import GIVEN, Entry, Ledger, Said
+from ssal.labelling.server.leases import SECONDS, Leases
+from ssal.labelling.server.question import find_cell, read_question, shared_by_two
+
+
+def test_a_question_comes_as_it_was_written(tmp_path: Path) -> None:
+    folder = write_question(cell_of(tmp_path), images=4, asked_of_two=0.5)
+    question, key = read_question(folder)
+    assert question.model_dump(mode="json") == read_json(folder)
+    assert len(question.of_two()) == 2 and key == read_question(folder)[1]
+    write_json(folder, read_json(folder) | {"chosen_by": "random"})
+    assert read_question(folder)[1] != key
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"round": -1}, "round"), ({"round": "0"}, "round"), ({"classes": []}, "classes"), ({"images": []}, "images"),
+        ({"classes": ["one", "one"]}, "twice"), ({"asked_of_two": 1.5}, "asked_of_two"), ({"more": 1}, "more"),
+        *(({"images": [change]}, told) for change, told in (
+            ({"file": "../../ledger.sqlite"}, "file"), ({"file": "/etc/passwd"}, "file"),
+            ({"file": "a.webp\n"}, "file"),
+            ({"file": "0000.png"}, "file"), ({"file": ".webp"}, "file"), ({"width": 0}, "width"), ({"id": ""}, "id"),
+            ({"suggestions": [["one", 1.5]]}, "suggestions"),
+            ({"neighbours": [{"file": "x/y.webp", "label": "a"}]}, "file"),
+            ({"file": "gone.webp"}, "1 images are not there"),
+            ({"neighbours": [{"file": "n.webp", "label": "a"}]}, "n.webp"),
+        )),
+    ],
+)  # fmt: skip
+def test_a_damaged_question_is_refused(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    folder = write_question(cell_of(tmp_path), images=3)
+    question = read_json(folder)
+    if "images" in change and change["images"]:
+        change = {"images": [question["images"][0] | change["images"][0], *question["images"][1:]]}
+    write_json(folder, question | change)
+    with pytest.raises(BadInput, match="run the recipe again") as error:
+        read_question(folder)
+    assert told in str(error.value)
+
+
+def test_a_link_is_no_image(tmp_path: Path) -> None:
+    folder = write_question(cell_of(tmp_path), images=2)
+    (folder / "0000.webp").unlink()
+    (folder / "0000.webp").symlink_to("/etc/passwd")
+    with pytest.raises(BadInput, match="0000.webp"):
+        read_question(folder)
+
+
+def test_the_same_images_are_asked_of_two_whatever_their_order() -> None:
+    ids = [f"{number:016x}" for number in range(200)]
+    assert shared_by_two(ids, 0.1) == shared_by_two(ids[::-1], 0.1) and len(shared_by_two(ids, 0.1)) == 20
+    assert shared_by_two(ids, 0.05) < shared_by_two(ids, 0.1) and shared_by_two(ids, 0) == set()
+
+
+def test_the_first_cell_that_waits_is_found(tmp_path: Path) -> None:
+    recipe, checkpoints = recipe_in(tmp_path), tmp_path / "checkpoints"
+    with pytest.raises(BadInput, match=f"no image waits for an answer; type `ssal run {recipe}`"):
+        find_cell(recipe, checkpoints)
+    cells = {(arm, seed): cell_of(checkpoints, arm, seed) for arm in ("random", "margin") for seed in (10, 2)}
+    for cell in cells.values():
+        write_question(cell, 0, images=2)
+        write_question(cell, 1, images=2)
+    assert find_cell(recipe, checkpoints).folder == cells["margin", 2]
+    assert find_cell(recipe, checkpoints).question() == cells["margin", 2] / "round_1" / "question"
+    assert find_cell(recipe, checkpoints, "random").folder == cells["random", 2]
+    assert find_cell(recipe, checkpoints, seed=10).folder == cells["margin", 10]
+    with pytest.raises(BadInput, match="did you mean 'random'.*--arm margin --seed 2"):
+        find_cell(recipe, checkpoints, "randon")
+    for arm, seed in cells:
+        cell = cells[arm, seed]
+        ledger = Ledger(cell / "ledger.sqlite")
+        ledger.append([Entry("g", "one", "folder", 1, GIVEN)])
+        ledger.say([Said(Answer("x", LABEL, "one", "ann"), 1, "page")])
+        assert find_cell(recipe, checkpoints, arm, seed).folder == cell, "neither ends a round"
+        finish(cell, 1)
+        with pytest.raises(BadInput, match=r"type one of: --arm|no image waits"):
+            find_cell(recipe, checkpoints, arm, seed)
+
+
+@pytest.mark.parametrize(
+    "text", ["name: ../out", "name: ''", "name: 3", "name: ..", "seeds: [0]", "[1]", "{", "name: a/b"]
+)
+def test_a_recipe_without_a_name_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(BadInput, match=r"recipe\.yaml: "):
+        find_cell(tmp_path / "recipe.yaml", tmp_path)
+    with pytest.raises(BadInput, match="type the path of a recipe"):
+        find_cell(tmp_path / "other.yaml", tmp_path)
+
+
+def test_a_lease_ends_by_itself_and_is_renewed() -> None:
+    now = [0.0]
+    leases = Leases(lambda: now[0])
+    leases.take([1, 2], "ann")
+    assert not leases.free(1, "ben") and leases.free(1, "ann") and leases.free(3, "ben")
+    now[0] = SECONDS - 1
+    leases.take([2], "ann")
+    assert leases.free(1, "ben"), "who takes others gives the first ones up"
+    now[0] = 2 * SECONDS - 2
+    assert not leases.free(2, "ben")
+    now[0] = 2 * SECONDS
+    assert leases.free(2, "ben")
