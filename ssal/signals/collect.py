@@ -43,14 +43,12 @@ def collect(
 ) -> dict[str, Tensor]:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
-    Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`.
-    `outputs.safetensors` keeps the probabilities of all training images for later rounds; `table_….safetensors` is for
-    a round that is killed before it has chosen. `budget` images will be chosen, of those set `aside` none. `watch` may
-    put another source in each one's place (see Watch).
+    Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`. `budget` images
+    will be chosen, of those set `aside` none. `outputs.safetensors` keeps probabilities of all training images for
+    later rounds, `table_….safetensors` a round's signals until it has chosen. `watch` may replace sources (see Watch).
     """
-    of = learner.folder.name if learner else None
-    facts = (of, encoder.fingerprint, images.fingerprint, sorted(needs), names, options, budget, sorted(aside))
-    path = folder / f"table_{fingerprint(*facts)}.safetensors"
+    made_by = (learner and learner.folder.name, encoder.fingerprint, images.fingerprint)
+    path = folder / f"table_{fingerprint(*made_by, sorted(needs), names, options, budget, sorted(aside))}.safetensors"
     if path.exists():
         return read_tensors(path)
     sources = {name: watch(name, source) for name, source in registry.sources_of(needs).items()}
@@ -76,8 +74,8 @@ def collect(
             [(source, keywords(name, source)) for name, source in passed.items() if source.traits["each"] == "batch"],
         )
         everything |= loop.predict(one_pass, batches.numbered(learner.images.pool), learner.trainer)
-        kept = {"classes": list(numbers), "images": images.fingerprint}
-        write_tensors(folder / OUTPUTS, {"probabilities": everything["probabilities"]}, **kept)
+        outputs = {"probabilities": everything["probabilities"]}
+        write_tensors(folder / OUTPUTS, outputs, classes=list(numbers), images=images.fingerprint)
     elif "outputs" in sources:
         everything["features"] = encoder.features(images)["pool"]
     answered = ledger.numbered(images.classes)
@@ -109,13 +107,12 @@ def split(
     """Return rows to choose from under their own names, labelled rows under `labelled_…`, `labels`, and those `rows`.
 
     Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for; nor are those
-    again that were found to be of none of the classes; nor those set `aside`, which the audit draws.
+    again that are of none of the classes; nor those set `aside`, which the audit draws.
     """
     numbers = ledger.numbered(images.classes)
     number_of_row = torch.tensor([numbers.get(id, -1) for id in images.pool.ids], dtype=torch.long)
     wanted = (images.askable - ledger.answered()).difference(aside)
-    askable = torch.tensor([id in wanted for id in images.pool.ids], dtype=torch.bool)
-    unlabelled = askable.nonzero()[:, 0]
+    unlabelled = torch.tensor([id in wanted for id in images.pool.ids], dtype=torch.bool).nonzero()[:, 0]
     labelled = (number_of_row >= 0).nonzero()[:, 0]
     table = {"rows": unlabelled, "labels": number_of_row[labelled]}
     for name, rows in everything.items():
