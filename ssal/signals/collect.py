@@ -24,6 +24,7 @@ from ssal.signals.kept import FITTING, OUTPUTS, realigned
 from ssal.signals.one_pass import OnePass
 
 log = logging.getLogger("ssal")
+Table = dict[str, Tensor]
 
 
 def collect(
@@ -40,7 +41,7 @@ def collect(
     budget: int = 0,
     aside: Collection[str] = (),
     watch: Callable[[str, Method], Method] = lambda name, source: source,
-) -> dict[str, Tensor]:
+) -> Table:
     """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
 
     Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`. `budget` images
@@ -65,7 +66,7 @@ def collect(
         }
         return {**{key: given[key] for key in source.given}, **options.get(name, {})}
 
-    everything: dict[str, Tensor] = {}
+    everything: Table = {}
     if learner is not None:
         accompany(learner, sources, options, names, folder)
         passed = {"outputs": registry.find("signal", "outputs"), **sources}
@@ -101,9 +102,7 @@ def collect(
     return table
 
 
-def split(
-    everything: dict[str, Tensor], images: Images, ledger: Ledger, aside: Collection[str] = ()
-) -> dict[str, Tensor]:
+def split(everything: Table, images: Images, ledger: Ledger, aside: Collection[str] = ()) -> Table:
     """Return rows to choose from under their own names, labelled rows under `labelled_…`, `labels`, and those `rows`.
 
     Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for; nor are those
