@@ -147,10 +147,8 @@ def test_images_join_and_go_while_the_encoder_stays(ssal: CommandLine) -> None:
     labelled, asked = sorted(ledger.labels())[:2], sorted(question(1))[0]
     for id in labelled:
         paths[id].unlink()
+    old = {path.name.split("_")[-1] for path in [*paths.values(), *Path("pictures").iterdir()]}
     (Path("pictures") / str(question(1)[asked]["path"])).unlink()
-    old = {path.name.split("_")[-1] for path in paths.values()} | {
-        path.name.split("_")[-1] for path in Path("pictures").iterdir()
-    }
     write_pictures(Path("more"), train=25, test=0)
     for path in sorted(Path("more").rglob("*.png")):
         if path.name not in old:
@@ -195,6 +193,6 @@ def test_the_ledger_is_read_checked_and_taken_back(ssal: CommandLine) -> None:
     assert Ledger(Path("copy.sqlite")).said() == Ledger(CELL / "ledger.sqlite").said(), "one file is a whole backup"
     with closing(sqlite3.connect(CELL / "ledger.sqlite", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER no_update")
-        connection.execute("UPDATE ledger SET label = 'two' WHERE position = 3")
+        connection.execute("UPDATE ledger SET label = 'zebra' WHERE position = 3")
     said = ssal("ledger", "verify", "project.yaml")
     assert said.code == 1 and "position 3 was changed, or a row before it" in said.out
