@@ -160,13 +160,17 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
+FACTS = "facts"
+
+
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], **facts: Any) -> None:
     """Write named tensors, and facts about them as JSON, as safetensors to `path`, all or nothing."""
     from safetensors.torch import save_file  # imports torch, which the labelling page does without
 
     with writing(path) as temporary:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, temporary, {name: json.dumps(fact) for name, fact in facts.items()})
+        # In one entry: safetensors writes several in any order, and the same facts are to be the same bytes.
+        save_file(plain, temporary, {FACTS: json.dumps(facts)} if facts else None)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -180,7 +184,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 def read_facts(path: Path) -> dict[str, Any]:
     """Return the facts that `write_tensors` left at `path`. Raises BadInput where it is gone or damaged."""
     with reading(path), safe_open(path, "pt") as file:
-        return {name: json.loads(fact) for name, fact in (file.metadata() or {}).items()}
+        found = {name: json.loads(fact) for name, fact in (file.metadata() or {}).items()}
+        facts: dict[str, Any] = found.get(FACTS, found)  # an older ssal wrote an entry per fact
+        return facts
 
 
 @contextlib.contextmanager

@@ -184,20 +184,10 @@ def test_no_hard_pool_shows_a_hidden_label(
 
 def test_class_names_move_nothing_where_labels_are_given(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     """A project that starts from labelled folders numbers its classes by the images, too, and never by their names."""
-    arm = arm_of(
-        tmp_path,
-        folders[2],
-        labelling={"answered_by": "inbox"},
-        data={
-            "source": "folder",
-            "path": "unused",
-            "size": 8,
-            "flip": False,
-            "labels": "given",
-        },
-    )
     chosen, learners = [], []
     for name, root in (("plain", folders[0]), ("renamed", folders[1])):
+        data = {"source": "folder", "path": str(root), "size": 8, "flip": False, "labels": "given"}
+        arm = arm_of(tmp_path, folders[2], labelling={"answered_by": "inbox"}, data=data)
         everything = pictures(root, tmp_path / name, labels="given")
         known = {id: everything.given[id] for id in everything.pool.ids[::3]}
         with pytest.raises(Waiting):

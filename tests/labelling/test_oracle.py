@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from ssal import registry
 from ssal.data.images import Images, ImageSet
 from ssal.errors import BadInput
+from ssal.labelling.answers import LABEL, NONE
 from ssal.labelling.oracle import noisy, oracle
 
 CLASSES = ("ant", "bee", "cat", "dog")
@@ -30,8 +32,14 @@ def images() -> Images:
     return Images(pool, ImageSet((), (), pixels[:0]), CLASSES, half, half, hidden, {}, (), "", False, report)
 
 
+def labels(ids: Sequence[str], images: Images, noise: float, seed: int = 0) -> dict[str, str | None]:
+    said = oracle(ids, images, Path(), seed=seed, noise=noise)
+    assert all(answer.kind == (LABEL if answer.label else NONE) for answer in said.values())
+    return {id: answer.label for id, answer in said.items()}
+
+
 def answers(images: Images, noise: float = 0.0, seed: int = 0) -> dict[str, str | None]:
-    return oracle(images.pool.ids, images, Path(), seed=seed, noise=noise)
+    return labels(images.pool.ids, images, noise, seed)
 
 
 def test_without_noise_it_says_what_is_known(images: Images) -> None:
@@ -55,11 +63,11 @@ def test_a_share_of_the_answers_is_wrong_and_no_other_class_is_preferred(images:
 def test_an_answer_follows_from_seed_and_image_alone(images: Images) -> None:
     found = answers(images, 0.3)
     some = images.pool.ids[700:100:-7]
-    assert oracle(some, images, Path(), seed=0, noise=0.3) == {id: found[id] for id in some}
+    assert labels(some, images, 0.3) == {id: found[id] for id in some}
     assert answers(images, 0.3, seed=1) != found
     asked = set(some)
     others = {id: label if id in asked else "ant" for id, label in images.hidden.items()}
-    again = oracle(some, replace(images, hidden=others), Path(), seed=0, noise=0.3)
+    again = labels(some, replace(images, hidden=others), 0.3)
     assert again == {id: found[id] for id in some}, "labels that were not asked for move no answer"
 
 
