@@ -173,7 +173,7 @@ def test_starting_over_keeps_the_labels_of_a_killed_run(runs: Runs, recipe: Path
 def leave_as_killed(ledger: Path, entry: Entry) -> None:
     """Append an entry and leave the files as a process does that is killed before it closes them."""
     with sqlite3.connect(ledger) as open_too:
-        open_too.execute("SELECT count(*) FROM labels").fetchone()
+        open_too.execute("SELECT count(*) FROM ledger").fetchone()
         Ledger(ledger).append([entry])
         files = [path for path in ledger.parent.glob(f"{ledger.name}*") if not path.name.endswith("-shm")]
         kept = {path: path.read_bytes() for path in files}
