@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ssal import registry
 from ssal.acquisition.choose import choose, read_chosen
@@ -47,19 +48,21 @@ def run_round(
     if bought_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
     encoder = pretrain(images, checkpoints, **arm.encoder(seed))
-    learner = train(
-        encoder,
-        images,
-        ledger,
-        number,
-        checkpoints,
-        seed,
-        arm.trainer,
+    learn = partial(
+        train,
+        images=images,
+        ledger=ledger,
+        round_number=number,
+        checkpoints=checkpoints,
+        seed=seed,
+        trainer=arm.trainer,
         method=arm.learner_method,
         options=arm.learner,
-        companions=arm.companions,
     )
-    measure(learner, encoder, images, ledger, number, arm.references, arm.trainer["accelerator"], folder)
+    learner = learn(encoder, companions=arm.companions)
+    others = arm.networks if learner and len(images.test) else ()
+    networks = {name: cast(Trained, learn(pretrain(images, checkpoints, **arm.network(seed, name)))) for name in others}
+    measure(learner, encoder, images, ledger, number, arm.references, networks, arm.trainer["accelerator"], folder)
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
             collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ssal import tracking
 from ssal.artefacts import write_json
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
-from ssal.evaluation.references import REFERENCES
+from ssal.evaluation.references import ACCURACY, NETWORK, REFERENCES
 from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
@@ -47,10 +47,13 @@ def measure(
     ledger: Ledger,
     number: int,
     references: Sequence[str],
+    networks: Mapping[str, Trained],
     accelerator: str,
     folder: Path,
 ) -> None:
     """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs.
+
+    `networks` are other networks that learned from the same labels, by the names of their backbones.
 
     `labels` counts all answers, those that gave no label among them.
     """
@@ -80,6 +83,9 @@ def measure(
         everything = torch.arange(len(images.test))
         for name in references:
             predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())
-            facts[f"{name}_accuracy"] = float((predicted == truth).float().mean())
+            facts[f"{name}{ACCURACY}"] = float((predicted == truth).double().mean())
+        for name, other in networks.items():
+            predicted = other.test_probabilities().argmax(dim=1)
+            facts[f"{NETWORK}{name}{ACCURACY}"] = float((predicted == truth).double().mean())
     write_json(folder / "metrics.json", facts)
     tracking.log(["labels"], facts, len(answered))

@@ -147,6 +147,7 @@ def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems:
         answered_by=values["labelling"].pop("answered_by"),
         labelling=values["labelling"],
         references=values["evaluation"]["references"],
+        networks=values["evaluation"]["networks"],
         trainer=values["trainer"],
         record=record,
     )
