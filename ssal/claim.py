@@ -28,8 +28,8 @@ log = logging.getLogger("ssal")
 def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
     """Write down what `folder` is made by and from, or refuse it where that is not what made what stands there.
 
-    Raises BadInput with every key that differs. After a correction of test labels, or with other reference
-    classifiers, the rounds are only measured again.
+    Raises BadInput with every key that differs. After a correction of test labels, or with other references
+    or networks, the rounds are only measured again.
     """
     if (folder / "replaced.json").exists():
         _clear(folder)
@@ -128,7 +128,7 @@ def _files(kind: str, names: Iterable[str]) -> set[Path]:
 
 
 def _measured_by(record: dict[str, Any]) -> list[Any]:
-    return [record["test_labels"], record["recipe"]["evaluation"]]
+    return [record["test_labels"], {"networks": [], **record["recipe"]["evaluation"]}]
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], arm: Arm, folder: Path) -> list[str]:

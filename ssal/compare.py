@@ -60,10 +60,12 @@ def run_all(
     other cells have run, where a cell refuses to begin: results.csv then stays as it was.
     """
     cells = cells_of(recipe, checkpoints)
-    todo = [cell for cell in cells if not _finished(cell, checkpoints)]
+    todo = []
     for cell in cells:
-        if cell not in todo:  # another recipe may have died here before it began
+        if _finished(cell, checkpoints):  # another recipe may have died here before it began
             (cell.folder / FAILED).unlink(missing_ok=True)
+        else:
+            todo.append(cell)
     if len(todo) < len(cells):
         log.info("%d of %d cells are finished already", len(cells) - len(todo), len(cells))
     failed: dict[str, str] = {}

@@ -74,6 +74,7 @@ def _arm(recipe: Recipe, arm: Arm, images: Images, checkpoints: Path) -> list[st
         f"  {pretext}",
         f"  {learner_words}: {trainings} trainings × {len(arm.seeds)} seeds, {ended} to reuse, {learner.steps} "
         f"steps of {per_step or 'all labelled'} forward images each",
+        *(f"  {name}: learns from the same labels, as often" for name in arm.networks),
         f"  scoring: {scored:,} forward images per seed" + (" (features are read, not computed)" if frozen else ""),
         *([f"  mind: {arm.strategy} compares learners, and these start afresh; type learner.warm_start=true"] * fresh),
         *(f"  fitted anew in {trainings - 1} rounds of each seed: {', '.join(fitted)}" for _ in fitted[:1]),

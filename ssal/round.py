@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ssal import registry
 from ssal.acquisition.choose import choose
@@ -61,20 +61,23 @@ def run_round(
     if bought_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
     encoder = pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(seed))
-    learner = train(
-        encoder,
-        images,
-        ledger,
-        number,
-        checkpoints,
-        seed,
-        arm.trainer,
+    learn = partial(
+        train,
+        images=images,
+        ledger=ledger,
+        round_number=number,
+        checkpoints=checkpoints,
+        seed=seed,
+        trainer=arm.trainer,
         method=arm.learner_method,
         options=arm.learner,
-        companions=arm.companions,
     )
+    learner = learn(encoder, companions=arm.companions)
+    others = arm.networks if learner and len(images.test) else ()
+    networks = {name: cast(Trained, learn(pretrain(images, checkpoints, **arm.network(seed, name)))) for name in others}
     aside = set_aside(images.askable, arm.audit, seed)
-    measure(learner, encoder, images, ledger, number, arm.references, arm.trainer["accelerator"], folder, aside)
+    accelerator = arm.trainer["accelerator"]
+    measure(learner, encoder, images, ledger, number, arm.references, networks, accelerator, folder, aside)
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
             collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})

@@ -247,6 +247,23 @@ def answer_all(file: Path, label: str) -> None:
     file.write_text("\n".join(["id,label", *(f"{id},{label}" for id in ids)]))
 
 
+def test_another_network_learns_from_the_labels_that_were_asked_for_and_asks_for_none(ssal: CommandLine) -> None:
+    """Where random chooses, a run with that backbone has the same labels, and so the same accuracy to the last bit."""
+    words = ("acquisition.strategy=random", "seeds=[0, 3]", "pretext.encoders=1")
+    assert run(ssal, *words).code == 0
+    before = {name: content for name, content in state().items() if name.endswith((".safetensors", ".sqlite"))}
+    assert run(ssal, *words, "evaluation.networks=[wrn_10_2, lcnet_035]").code == 0
+    assert before.items() <= state().items(), "nothing that stood was trained or asked again"
+    here = [metrics(CELL.with_name(f"seed_{seed}")) for seed in (0, 3)]
+    alone = ("name=other", "backbone.name=wrn_10_2", "pretext.encoders=null")
+    assert run(ssal, *words, *alone).code == 0
+    there = [metrics(CHECKPOINTS / f"other/main/seed_{seed}") for seed in (0, 3)]
+    for ours, theirs in zip(sum(here, []), sum(there, []), strict=True):
+        assert ours["network_wrn_10_2_accuracy"] == pytest.approx(theirs["accuracy"], abs=1e-7)
+        assert 0 <= ours["network_lcnet_035_accuracy"] <= 1
+    assert "network wrn_10_2" in run(ssal, *words, "evaluation.networks=[wrn_10_2, lcnet_035]").out
+
+
 def test_people_may_add_a_class_while_they_label(ssal: CommandLine) -> None:
     Path("pictures/train/unlabelled").mkdir()
     for path in sorted(Path("pictures/train/three").glob("*.png")):

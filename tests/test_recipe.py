@@ -488,6 +488,11 @@ def test_unknown_names_of_other_kinds(file: Path) -> None:
     assert problems(file, changed("[svm]", "[svm, logistic]")) == [
         "r.yaml:17:32: evaluation.references[1]: no reference is called 'logistic' (one of: svm, logistic_regression)"
     ]
+    assert problems(file, changed("[svm]", "[svm], networks: [wrn_10_1, wrn_10_1, resnet81]"))[:2] == [
+        "r.yaml:17:54: evaluation.networks[1]: wrn_10_1 is named twice; type it once",
+        "r.yaml:17:64: evaluation.networks[2]: no backbone is called 'resnet81'; did you mean 'resnet18'? "
+        "(wrn_<depth>_<width> or a timm model)",
+    ]
     assert problems(file, changed("treatment: ssl_and_al", "treatment: ssl_and")) == [
         "r.yaml:18:42: compare.treatment: no arm is called 'ssl_and'; did you mean 'ssl_and_al'? "
         "(arms: supervised, ssl_only, ssl_and_al)"

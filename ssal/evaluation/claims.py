@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ssal.evaluation.results import reference_words
 from ssal.evaluation.sentences import INTERVALS_FROM, interval, level_of, points, signed
 from ssal.evaluation.significance import ALPHA
 from ssal.evaluation.statistics import Interval
@@ -136,7 +137,7 @@ def elsewhere(reference: str, family: Mapping[str, Any], encoders: int) -> list[
     gains = [f"{arm} {_short(areas[arm])}" for arm in sorted(areas, key=lambda arm: -areas[arm].mean)]
     alone = f"For these {encoders} encoder{'s' if encoders > 1 else ''} alone: " if encoders else ""
     return [
-        f"{alone}{reference} on raw inputs, on the labels that each arm bought beside those of {family['baseline']} "
+        f"{alone}{reference_words(reference)}, on the labels that each arm bought beside those of {family['baseline']} "
         f"(points averaged over the label counts, 95 % interval over {max(area.n for area in areas.values())} seeds): "
         f"{', '.join(gains)}."
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ssal import loop, tracking
 from ssal.artefacts import write_json, write_tensors
 from ssal.data.images import Images
 from ssal.evaluation.metrics import evaluate
-from ssal.evaluation.references import REFERENCES
+from ssal.evaluation.references import ACCURACY, NETWORK, REFERENCES
 from ssal.labelling.answers import CANNOT_TELL, NONE
 from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
@@ -59,14 +59,16 @@ def measure(
     ledger: Ledger,
     number: int,
     references: Sequence[str],
+    networks: Mapping[str, Trained],
     accelerator: str,
     folder: Path,
     aside: Collection[str] = (),
 ) -> None:
     """Write `metrics.json` of a round that trained a learner; references see the same labels and raw inputs.
 
-    `labels` counts all answers, those that gave no label among them. What the learner says of the images set `aside`
-    for the audit is kept beside it, since their labels may come later.
+    `networks` are other networks that learned from the same labels, by the names of their backbones. `labels` counts
+    all answers, those that gave no label among them. What the learner says of the images set `aside` for the audit is
+    kept beside it, since their labels may come later.
     """
     if learner is None:
         return
@@ -95,7 +97,10 @@ def measure(
         everything = torch.arange(len(images.test))
         for name in references:
             predicted = REFERENCES[name](images.pool.fetch(rows).cpu(), labels, images.test.fetch(everything).cpu())
-            facts[f"{name}_accuracy"] = float((predicted == truth).float().mean())
+            facts[f"{name}{ACCURACY}"] = float((predicted == truth).double().mean())
+        for name, other in networks.items():
+            predicted = other.test_probabilities().argmax(dim=1)
+            facts[f"{NETWORK}{name}{ACCURACY}"] = float((predicted == truth).double().mean())
     if aside:
         predict_audit(learner, images, sorted(aside), list(ledger.class_numbers(images.classes)), folder)
     write_json(folder / "metrics.json", facts)

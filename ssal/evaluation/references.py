@@ -42,6 +42,10 @@ def logistic_regression(train_inputs: Tensor, train_labels: Tensor, test_inputs:
     return _predict(model, train_inputs, train_labels, test_inputs)
 
 
+ACCURACY = "_accuracy"
+"""<reference>_accuracy is the column of what a reference reaches."""
+NETWORK = "network_"
+"""network_<backbone> is the reference that another network is, which learns as the arm's own learner does."""
 REFERENCES: dict[str, Reference] = {"svm": svm, "logistic_regression": logistic_regression}
 
 

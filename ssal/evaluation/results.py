@@ -12,7 +12,7 @@ from typing import Any
 from ssal.artefacts import write_text
 from ssal.errors import BadInput
 from ssal.evaluation import sentences
-from ssal.evaluation.references import REFERENCES
+from ssal.evaluation.references import ACCURACY, NETWORK, REFERENCES
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ def write_results(path: Path, results: Sequence[Row]) -> None:
 
 def results_text(results: Sequence[Row]) -> str:
     """Return what results.csv holds."""
-    references = [f"{name}_accuracy" for name in references_in(results)]
+    references = [f"{name}{ACCURACY}" for name in references_in(results)]
     columns = [*KEY, *METRICS, *references, *WORDS[1:-1]]
     columns += dict.fromkeys(name for row in results for name in row if name not in (*columns, *SECONDS, *MACHINE))
     return _text(columns, results)
@@ -119,8 +119,17 @@ def _at(row: Row, arm: str, labels: int) -> bool:
 
 
 def references_in(results: Sequence[Row]) -> list[str]:
-    """Return the references that at least one row was measured with."""
-    return [name for name in REFERENCES if any(f"{name}_accuracy" in row for row in results)]
+    """Return the references that at least one row was measured with, then the other networks: `network_<backbone>`."""
+    columns = dict.fromkeys(column for row in results for column in row)
+    networks = [name for name in columns if name.startswith(NETWORK) and name.endswith(ACCURACY)]
+    names = [*(f"{name}{ACCURACY}" for name in REFERENCES if f"{name}{ACCURACY}" in columns), *networks]
+    return [name.removesuffix(ACCURACY) for name in names]
+
+
+def reference_words(reference: str) -> str:
+    """Return what a reference of `references_in` is: 'svm on raw inputs', 'network resnet18'."""
+    network = reference.removeprefix(NETWORK)
+    return f"{reference} on raw inputs" if network == reference else f"network {network}"
 
 
 def scores(results: Sequence[Row], arm: str, metric: str = "accuracy") -> dict[tuple[int, int], float]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ssal.errors import listing
 from ssal.evaluation import sentences
-from ssal.evaluation.results import Row, arms_in, references_in, remarks, scores
+from ssal.evaluation.results import Row, arms_in, reference_words, references_in, remarks, scores
 from ssal.evaluation.statistics import comparable
 
 
@@ -58,7 +58,7 @@ def lines(results: Sequence[Row], metric: str = "accuracy") -> list[Line]:
             theirs = scores(results, arm, f"{reference}_accuracy")
             if shared := sorted((key, theirs[key]) for key in points if key in theirs):
                 same.setdefault(tuple(shared), []).append(arm)
-        name = f"{reference} on raw inputs"
+        name = reference_words(reference)
         table += [_line(name, reference, tuple(arms), dict(key)) for key, arms in same.items()]
     return [line for line in table if line.cells]
 

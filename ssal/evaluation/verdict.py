@@ -17,7 +17,7 @@ from ssal.evaluation.comparisons import (
     penalty,
     power,
 )
-from ssal.evaluation.results import Row, arms_in, companions_in, oracles_in, references_in, scores
+from ssal.evaluation.results import Row, arms_in, companions_in, oracles_in, reference_words, references_in, scores
 from ssal.evaluation.statistics import Interval, Scores, paired_interval
 
 
@@ -120,7 +120,7 @@ def _others(results: Sequence[Row], compared: tuple[str, str], encoders: int | N
         for arm in compared
     ]
     against += [
-        (arm, f"{one} on raw inputs with the same labels", scores(results, arm, f"{one}_accuracy"))
+        (arm, f"{reference_words(one)} with the same labels", scores(results, arm, f"{one}_accuracy"))
         for one in references_in(results)
         for arm in compared
     ]

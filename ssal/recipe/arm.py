@@ -26,11 +26,12 @@ EXTENSIONS = {
     "data.classes",
     "acquisition.budget",
     "evaluation.references",
+    "evaluation.networks",
 }
 """Keys that a run which has begun may find changed.
 
-Nothing that stands depends on most of them; the content at a path, classes, budget and references are compared for
-what they mean, in ssal/claim.py.
+Nothing that stands depends on most of them; the content at a path, classes, budget, references and networks are
+compared for what they mean, in ssal/claim.py.
 """
 
 ABSENT = {
@@ -75,6 +76,7 @@ class Arm:
     audit: float
     """Share of every purchase that is drawn at random, to measure accuracy."""
     references: tuple[str, ...]
+    networks: tuple[str, ...]
     trainer: dict[str, Any]
     record: dict[str, Any]
 
@@ -94,6 +96,15 @@ class Arm:
             "options": self.pretext,
             "backbone": self.backbone,
         }
+
+    def network(self, seed: int, name: str) -> dict[str, Any]:
+        """Return what the pretext stage is told for another network of a run with `seed`: random weights, no pretext.
+
+        It learns from the labels that the arm's own network asked for (Munjal et al., 2020). Its weights are drawn by
+        the run's own seed, also where runs share encoders.
+        """
+        start = {"method": "none", "options": {}, "backbone": {"name": name, "weights": None}}
+        return {"seed": seed, "trainer": self.trainer, **start}
 
     def files(self) -> dict[str, Path]:
         """Return the files that the arm's keys name and whose content it depends on, by key."""

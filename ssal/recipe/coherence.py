@@ -62,6 +62,16 @@ def check_arm(
         if name not in REFERENCES:
             hint = f"{nearest(name, REFERENCES)} (one of: {', '.join(REFERENCES)})"
             note("evaluation.references", f"no reference is called {name!r}{hint}", number)
+    for number, name in enumerate(networks := values["evaluation"].get("networks", ())):
+        try:
+            backbones.check(name)
+        except BadInput as error:
+            note("evaluation.networks", str(error), number)
+        if name in networks[:number]:
+            note("evaluation.networks", f"{name} is named twice; type it once", number)
+    if networks and learner and registry.find("learner", learner["method"]).traits.get("frozen"):
+        why = f"{arm}{learner['method']!r} reads features and trains no network"
+        note("evaluation.networks", f"{why}; type networks: [], or a learner that trains one, as supervised does")
     trackers = values["trainer"].get("trackers", ())
     for number, name in enumerate(trackers):
         if name in trackers[:number]:

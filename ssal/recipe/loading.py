@@ -153,6 +153,7 @@ def _arm(name: str, layer: Node, seeds: tuple[int, ...], folder: Path, problems:
         labelling=values["labelling"],
         audit=audit,
         references=values["evaluation"]["references"],
+        networks=values["evaluation"]["networks"],
         trainer=values["trainer"],
         record=record,
     )

@@ -149,6 +149,8 @@ class Evaluation(Section):
 
     references: tuple[str, ...] = ()
     """Classifiers on raw pixels, trained on the same labels: svm, logistic_regression."""
+    networks: tuple[str, ...] = ()
+    """Backbones that learn from the same labels as the arm's learner does, from random weights: do they serve these?"""
 
 
 class Trainer(Section):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssal.evaluation import claims, efficiency, metrics, ranking, sentences, significance, statistics
 from ssal.evaluation.comparisons import BESIDE
-from ssal.evaluation.references import REFERENCES
+from ssal.evaluation.references import NETWORK, REFERENCES
 from ssal.evaluation.results import Row, arms_in, oracles_in, references_in
 from ssal.method import citations
 from ssal.recipe import Arm, Recipe
@@ -199,7 +199,12 @@ def measured(results: Sequence[Row], citing: Citing) -> list[str]:
         names.append(f"expected calibration error over {metrics.BINS} bins of confidence{how}")
     beside = f", with {listed(names)} beside it" if names else ""
     lines = [f"Accuracy on the test images was measured after every training{beside}."]
-    if references := references_in(results):
+    found = references_in(results)
+    if references := [name for name in found if name in REFERENCES]:
         told = listed([name.replace("_", " ") + citing.function(REFERENCES[name]) for name in references])
         lines.append(f"For reference, {told} learned from the same labels on raw inputs.")
+    if networks := [name.removeprefix(NETWORK) for name in found if name not in REFERENCES]:
+        why = "to see whether labels that one network asks for serve another"
+        told = f"{listed(networks)} learned from the same labels as each arm's own network does"
+        lines.append(f"{told}, {why}{citing.function(Arm.network)}.")
     return lines

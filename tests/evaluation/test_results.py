@@ -79,10 +79,12 @@ def test_rows_may_lack_values(tmp_path):
     rows = synthetic_results(seeds=1)
     del rows[0]["accuracy"], rows[1]["svm_accuracy"]
     rows[2]["encoder_neighbour_accuracy"] = 0.5
+    rows[2]["network_wrn_16_1_accuracy"] = 0.25
     write_results(tmp_path / "results.csv", rows)
     back = read_results(tmp_path / "results.csv")
     assert back == rows
-    assert references_in(back) == ["svm"]  # the encoder's own accuracy is no reference
+    assert references_in(back) == ["svm", "network_wrn_16_1"]  # the encoder's own accuracy is no reference
+    assert lines(back)[-1].title == "network wrn_16_1 (labels of supervised)"
     assert (0, 20) not in scores(back, "supervised") and (0, 40) in scores(back, "supervised")
 
 

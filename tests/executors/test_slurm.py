@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,10 +212,11 @@ def test_other_machines_are_asked_for_gpus_by_what_the_arms_name(
     tmp_path: Path, accelerators: list[str], gpus: list[str], ray: float, slurm: int
 ) -> None:
     """A login node has none, and a laptop that asks a cluster has none either."""
-    asked = {
-        name: executor(name, tmp_path, accelerators, gpus, share).keywords["gpus"]  # type: ignore[attr-defined]
-        for name, share in (("ray", 2), ("slurm", 1))
-    }
+    asked = {}
+    for name, share in (("ray", 2), ("slurm", 1)):
+        found = executor(name, tmp_path, accelerators, gpus, share)
+        assert isinstance(found, partial)
+        asked[name] = found.keywords["gpus"]
     assert asked == {"ray": ray, "slurm": slurm}
     with pytest.raises(BadInput, match="--cells-per-gpu: a Slurm job has its GPU for itself"):
         executor("slurm", tmp_path, accelerators, gpus, 2)

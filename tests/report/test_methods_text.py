@@ -16,7 +16,7 @@ from ssal.evaluation.references import REFERENCES
 from ssal.evaluation.results import renamed
 from ssal.evaluation.verdict import verdict
 from ssal.method import Method, citations
-from ssal.recipe import Recipe, load
+from ssal.recipe import Arm, Recipe, load
 from ssal.report.citing import Citing, apart, bibliography
 from ssal.report.comparison import Comparison
 from ssal.report.methods import MethodsText, methods_text
@@ -37,6 +37,7 @@ arms:
 METHODS = [method for kind in registry.FOLDERS for method in registry.methods(kind).values()]
 FUNCTIONS = [
     WideResNet,
+    Arm.network,
     statistics.aubc,
     statistics.paired_interval,
     statistics.bca_interval,
@@ -349,7 +350,7 @@ def test_wrappers_signals_own_files_and_own_rules(tmp_path: Path) -> None:
 def test_pools_that_were_changed_and_answers_that_are_wrong(tmp_path: Path) -> None:
     text = TWO_ARMS.replace("size: 8}", "size: 8, imbalance: 10, out_of_class: ['3', '4'], redundancy: 2}", 1)
     text = text.replace("compare:", "labelling: {noise: 0.1}\nevaluation: {references: [svm]}\ncompare:")
-    rows = [{**row, "svm_accuracy": 0.5} for row in rows_of(3)]
+    rows = [{**row, "svm_accuracy": 0.5, "network_resnet18_accuracy": 0.5} for row in rows_of(3)]
     first, _, third = text_of(recipe_of(tmp_path, text), rows).paragraphs
     assert first.startswith(
         "The data were digits (Alpaydin & Kaynak, 1998) at 8 × 8 pixels, with 10 pool images of the most frequent "
@@ -358,6 +359,8 @@ def test_pools_that_were_changed_and_answers_that_are_wrong(tmp_path: Path) -> N
     )
     assert "until they were asked for, 10 % of them replaced by a wrong one on average. " in first
     assert "For reference, svm (Cortes & Vapnik, 1995) learned from the same labels on raw inputs. " in third
+    assert "resnet18 learned from the same labels as each arm's own network does, to see whether" in third
+    assert "serve another (Munjal et al., 2020)." in third
 
 
 def test_what_was_not_measured_is_not_told(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_an_arm_that_lacks_a_seed_is_named_and_counted(tmp_path):
 
 def test_references_are_called_what_they_are_with_pixels_and_with_embeddings(page):
     text = Page(page).text
-    assert "svm on raw inputs" in text and "on each image as it is given: its pixels, or its embedding" in text
+    assert "svm on raw inputs" in text and "on each image as it is given (its pixels, or its embedding)" in text
 
 
 def test_whatever_is_missing_there_is_a_page(tmp_path):
