@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch.nn.functional import interpolate
 
-from ssal.artefacts import fingerprint
 from ssal.data import load
 from ssal.data.images import Images, ImageSet
 from ssal.data.listing import content_id
+from ssal.fingerprints import fingerprint
 from ssal.streams import generator
 
 CLASSES = 10

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ssal import registry
-from ssal.artefacts import file_fingerprint, fingerprint, read_json, source_fingerprint, write_json
+from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
 from ssal.errors import BadInput, listing
+from ssal.fingerprints import file_fingerprint, fingerprint, source_fingerprint
 from ssal.growing import BEGAN_WITH
 from ssal.labelling.ask import begun
 from ssal.labelling.ledger import Ledger

@@ -18,10 +18,11 @@ from torch import Tensor
 from ssal import registry
 from ssal.acquisition.choose import choose
 from ssal.acquisition.chosen import Choice
-from ssal.artefacts import fingerprint, locked, read_json, write_json, write_text
+from ssal.artefacts import locked, read_json, write_json, write_text
 from ssal.cells import cells_named
 from ssal.errors import BadInput, Diverged, listing, told
 from ssal.evaluation import picks
+from ssal.fingerprints import fingerprint
 from ssal.recipe import Arm, Recipe
 from ssal.recipe.coherence import OF_ENCODER, behind, without_maps
 from ssal.recipe.filling import located

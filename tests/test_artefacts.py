@@ -15,20 +15,9 @@ import pytest
 import torch
 
 from ssal import artefacts
-from ssal.artefacts import (
-    file_fingerprint,
-    fingerprint,
-    locked,
-    once,
-    read_json,
-    read_tensors,
-    source_fingerprint,
-    write_json,
-    write_tensors,
-    write_text,
-    writing,
-)
+from ssal.artefacts import locked, once, read_json, read_tensors, write_json, write_tensors, write_text, writing
 from ssal.errors import BadInput
+from ssal.fingerprints import file_fingerprint, fingerprint, source_fingerprint
 
 
 def files(folder: Path) -> list[str]:

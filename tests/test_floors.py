@@ -24,6 +24,7 @@ GROUND = {
     "registry",
     "method",
     "artefacts",
+    "fingerprints",
     "progress",
     "tracking",
     "neighbours",

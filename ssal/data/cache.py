@@ -20,13 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssal.artefacts import fingerprint, once, read_json, reading, source_fingerprint, writing
+from ssal.artefacts import once, read_json, reading, writing
 from ssal.data import decode as decoding
 from ssal.data.decode import Unreadable, decode, upright_size
 from ssal.data.lazy import LazyPixels
 from ssal.data.listing import Listing, content_id
 from ssal.errors import BadInput
 from ssal.errors import listing as some
+from ssal.fingerprints import fingerprint, source_fingerprint
 
 log = logging.getLogger("ssal")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ssal.artefacts import fingerprint
 from ssal.data.listing import Item, Listing
 from ssal.data.manifest import part_of, rows
 from ssal.errors import BadInput
+from ssal.fingerprints import fingerprint
 from ssal.registry import dataset
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
-from ssal.artefacts import fingerprint
 from ssal.data.listing import Item, Listing, content_id
+from ssal.fingerprints import fingerprint
 from ssal.registry import dataset
 
 

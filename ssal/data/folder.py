@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from ssal.artefacts import fingerprint
 from ssal.data.decode import ENDINGS
 from ssal.data.listing import UNLABELLED, Item, Listing
 from ssal.errors import BadInput
 from ssal.errors import listing as some
+from ssal.fingerprints import fingerprint
 from ssal.registry import dataset
 
 

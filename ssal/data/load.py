@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from ssal.artefacts import fingerprint
 from ssal.data.cache import Contents, examine
 from ssal.data.checks import check_manifest, check_sides
 from ssal.data.images import Images, ImageSet
@@ -20,6 +19,7 @@ from ssal.data.pixel_statistics import pixel_statistics
 from ssal.data.pool import Imbalance, by_content, check_benchmark, put_out, thinned
 from ssal.data.split import Entry, divide, merge
 from ssal.errors import BadInput
+from ssal.fingerprints import fingerprint
 from ssal.registry import find
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision import datasets
 
-from ssal.artefacts import fingerprint, locked
+from ssal.artefacts import locked
 from ssal.data.listing import Item, Listing, content_id
 from ssal.errors import BadInput
+from ssal.fingerprints import fingerprint
 from ssal.registry import dataset
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ssal import backbones
-from ssal.artefacts import file_fingerprint, read_json, read_tensors
+from ssal.artefacts import read_json, read_tensors
 from ssal.data.views import Views
 from ssal.deployment import heads
 from ssal.errors import BadInput
+from ssal.fingerprints import file_fingerprint
 from ssal.standing import Standing
 
 WEIGHTS, CONFIG, ONNX, CARD = "model.safetensors", "config.json", "model.onnx", "README.md"

@@ -13,15 +13,7 @@ from torch import Tensor
 
 import ssal
 from ssal import loop
-from ssal.artefacts import (
-    disk_errors,
-    file_fingerprint,
-    fingerprint,
-    make_folder,
-    write_json,
-    write_tensors,
-    write_text,
-)
+from ssal.artefacts import disk_errors, make_folder, write_json, write_tensors, write_text
 from ssal.cells import cells_named
 from ssal.data.images import ImageSet
 from ssal.deployment import graph
@@ -38,6 +30,7 @@ from ssal.deployment.classifier import (
     tensors_of,
 )
 from ssal.errors import BadInput, listing
+from ssal.fingerprints import file_fingerprint, fingerprint
 from ssal.neighbours import full_precision
 from ssal.outlook import outlook
 from ssal.recipe import Recipe

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from ssal import registry
-from ssal.artefacts import fingerprint, once, read_tensors, source_fingerprint, write_tensors
+from ssal.artefacts import once, read_tensors, write_tensors
 from ssal.backbones import Identity
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.views import Views
+from ssal.fingerprints import fingerprint, source_fingerprint
 from ssal.labelling.ledger import Ledger
 from ssal.learner.base import Learner
 from ssal.learner.trained import Trained

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ssal import backbones, loop, registry
-from ssal.artefacts import file_fingerprint, fingerprint, once, source_fingerprint
+from ssal.artefacts import once
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.views import Views
+from ssal.fingerprints import file_fingerprint, fingerprint, source_fingerprint
 from ssal.pretext.encoder import SHARED_FILES, Encoder
 
 log = logging.getLogger("ssal")

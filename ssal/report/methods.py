@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssal import registry
-from ssal.artefacts import fingerprint
 from ssal.backbones import WideResNet
 from ssal.evaluation.results import Row, arms_in
+from ssal.fingerprints import fingerprint
 from ssal.recipe import Arm, Recipe
 from ssal.recipe.skeleton import NO_PRETEXT
 from ssal.report.citing import Citing, apart, listed

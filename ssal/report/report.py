@@ -15,12 +15,13 @@ from PIL import Image
 from ruamel.yaml import YAML
 from torch import Tensor
 
-from ssal.artefacts import fingerprint, write_text
+from ssal.artefacts import write_text
 from ssal.errors import listing
 from ssal.evaluation.costs import stage_seconds
 from ssal.evaluation.results import Row, arms_in
 from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
+from ssal.fingerprints import fingerprint
 from ssal.report.comparison import Comparison, shown
 from ssal.report.costs import seconds_called
 from ssal.report.drawing import COLOURS, marker_of

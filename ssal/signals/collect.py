@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from ssal import loop, registry
-from ssal.artefacts import fingerprint, read_tensors, write_tensors
+from ssal.artefacts import read_tensors, write_tensors
 from ssal.data import batches
 from ssal.data.images import Images
 from ssal.data.views import Views
+from ssal.fingerprints import fingerprint
 from ssal.labelling.ledger import Ledger
 from ssal.learner.trained import Trained
 from ssal.pretext.encoder import Encoder
@@ -79,8 +80,7 @@ def collect(
         write_tensors(folder / OUTPUTS, outputs, classes=list(numbers), images=images.fingerprint)
     elif "outputs" in sources:
         everything["features"] = encoder.features(images)["pool"]
-    answered = ledger.numbered(images.classes)
-    labelled = sorted(images.pool.row(id) for id in answered)
+    labelled = sorted(map(images.pool.row, answered := ledger.numbered(images.classes)))
     supplied: dict[str, Any] = {
         "encoder": encoder,
         "images": images,
