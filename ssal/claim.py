@@ -147,7 +147,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], arm: Arm, folder: Path
     for labels in ("hidden_labels",) if arm.asks_people else ("hidden_labels", "given_labels"):
         if before[labels] != now[labels]:
             changed.append(f"the {labels.replace('_', ' ')} of the images")
-    if before["classes"] != now["classes"]:
+    if sorted(before["classes"]) != sorted(now["classes"]):
         used = set(Ledger(folder / "ledger.sqlite").labels().values()) if arm.asks_people else set()
         if not arm.asks_people:
             changed.append("data.classes")

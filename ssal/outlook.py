@@ -52,7 +52,8 @@ class Outlook:
                 f"{now.n} images drawn at random and never trained on, with {labels} labels"
             )
         if self.size:
-            cost = "" if self.minutes is None else f", about {max(1, round(self.minutes))} minutes of answering"
+            minutes = 0 if self.minutes is None else max(1, round(self.minutes))
+            cost = f", about {minutes} minute{'s' * (minutes > 1)} of answering" if minutes else ""
             if self.next is None:
                 lines.append(
                     f"next {self.size} images{cost}: what they will add cannot be told yet; that takes {LEARNERS_FROM} "

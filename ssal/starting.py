@@ -113,7 +113,7 @@ def _problems(names: Sequence[str]) -> list[str]:
 
 
 def _classes(typed: Sequence[str], survey: Survey) -> list[str]:
-    """Return the names of the classes: those typed, spelt as class folders are, or else those of the folders."""
+    """Return the names of the classes: those typed, in that order, spelt as class folders are, or else the folders'."""
     folders = sorted(survey.classes)
     hint = f"type ssal init {shlex.quote(survey.path)} --classes "
     if not typed and not folders:
@@ -139,4 +139,4 @@ def _classes(typed: Sequence[str], survey: Survey) -> list[str]:
             + f"\n  rename the folders, or {hint}{shlex.quote(','.join(wanted))}; folders that are no classes go "
             "into one folder called unlabelled"
         )
-    return sorted(spelt.get(name, name) for name in typed) if typed else folders
+    return [spelt.get(name, name) for name in typed] or folders

@@ -58,12 +58,12 @@ def load(
     contents = contents or examine(checkpoints, listing, size=size, limit_gib=resident_limit_gib, workers=workers)
     merged = merge(listing.items, contents.ids, skip_conflicts=conflicts == "skip")
     sides = divide(merged.entries, test_fraction=test_fraction, group_by=group_by)
-    names = sorted(classes) if classes else sorted({e.label for e in merged.entries if e.label is not None})
+    names = list(classes) if classes else sorted({e.label for e in merged.entries if e.label is not None})
     if out_of_class:
         sides, names, told = put_out(sides, names, out_of_class)
     check_sides(sides, names, labels, own_parts=any(entry.part == "test" for entry in merged.entries))
     if imbalance is not None:
-        sides.pool, more = thinned(sides.pool, names, imbalance, pool_seed)
+        sides.pool, more = thinned(sides.pool, sorted(names), imbalance, pool_seed)
         told += more
     known = {entry.id: entry.label for entry in sides.pool if entry.label is not None}
     pool, test = _image_set(listing, contents, sides.pool), _image_set(listing, contents, sides.test)

@@ -70,7 +70,7 @@ DATA_HELP = {
     "flip": "Whether the mirror image keeps its class: false for digits and letters.",
     "test_fraction": "Share kept for testing where the source has no test part.",
     "group_by": "Regular expression on the path: images of one group stay on one side of that split.",
-    "classes": "Names of the classes; null: those that the labels show.",
+    "classes": "Names of the classes, in the order people see them; null: those that the labels show.",
     "imbalance": "Benchmark: n times as many images of the most frequent class as of the rarest; or class: share kept.",
     "out_of_class": "Benchmark: classes whose images stay in the pool, are no class's, and leave the test set.",
     "redundancy": "Benchmark: near-duplicates (shifted, lighter or darker, noisy) beside each image of the pool.",
