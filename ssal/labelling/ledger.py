@@ -160,7 +160,7 @@ class Ledger:
             )  # fmt: skip
             now = later.get((entry.id, entry.round))
             if now is not None and (now.kind, now.label) != (entry.kind, entry.label):
-                entry = replace(entry, label=now.label, kind=now.kind, who=now.who, at=now.at)
+                entry = replace(entry, label=now.label, kind=now.kind, who=now.who, at=now.at, seconds=now.seconds)
             entries.append(entry)
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
