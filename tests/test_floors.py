@@ -30,6 +30,7 @@ GROUND = {
     "neighbours",
     "errors",
     "streams",
+    "whole_folder",
     "signals.vocabulary",
 }
 TOP = {
@@ -72,7 +73,7 @@ def floor(module: str) -> int:
         return 0
     if module in STAGES:
         return 2
-    if folder in ("executors", "report", "deployment"):
+    if folder in ("executors", "report", "deployment", "export"):
         return 4
     if folder == "commands":
         return 5

@@ -6,15 +6,12 @@ import hashlib
 import io
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from ssal.artefacts import disk_errors, make_folder
 from ssal.data.decode import ENDINGS
 from ssal.data.listing import Content, content_id
 from ssal.errors import BadInput, listing, nearest
@@ -23,6 +20,7 @@ from ssal.labelling.files.asked import Asked
 from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import Read, Reading, content_of
 from ssal.labelling.files.words import Unclear, plain
+from ssal.whole_folder import whole_folder
 
 TO_SORT = "to_sort"
 HOW_TO = "how_to_sort.txt"
@@ -53,17 +51,20 @@ def _folder_name(label: str, taken: set[str]) -> str:
     return next(
         name
         for encoded in range(len(label) + 1)
-        if not _DEVICE.fullmatch(name := _encoded(label, encoded)) and plain(name) not in taken
+        if not _DEVICE.fullmatch(name := safe_name(label, encoded)) and plain(name) not in taken
     )
 
 
-def _encoded(label: str, letters: int) -> str:
-    """Return `label` with its first `letters`, and all that a folder's name cannot hold, written as %XX."""
-    name = _percent(label[:letters]) + _FORBIDDEN.sub(lambda found: _percent(found[0]), label[letters:])
+def safe_name(text: str, letters: int = 0) -> str:
+    """Return `text` with its first `letters`, and all that a folder's name cannot hold, written as %XX.
+
+    Too long a name is cut and ends in a fingerprint.
+    """
+    name = _percent(text[:letters]) + _FORBIDDEN.sub(lambda found: _percent(found[0]), text[letters:])
     if len(name.encode()) <= _LONGEST:
         return name
     start = name.encode()[: _LONGEST // 2].decode(errors="ignore")
-    return f"{start}%~{hashlib.sha256(label.encode()).hexdigest()[:16]}"
+    return f"{start}%~{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _percent(text: str) -> str:
@@ -82,27 +83,19 @@ def write_folders(
         raise BadInput(f"{target}: people may be sorting images there; name a folder that is not there yet")
     names = folder_names(classes)
     named = {label: name for name, (_, label) in names.items() if label is not None}
-    make_folder(target.parent)
-    with disk_errors(target):
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".unfinished"))
-        try:
-            work.chmod(0o755)
-            for name in [*named.values(), SHOWN[NONE], SHOWN[CANNOT_TELL], TO_SORT]:
-                (work / name).mkdir()
-            for question in questions:
-                ending, data = _file(question.path, content(question.id))
-                suggestion = named.get(question.suggested or "", "")
-                sure = "" if question.confidence is None else f"{question.confidence:.2f}"
-                name = " ".join(part for part in (suggestion, sure if suggestion else "", question.id) if part)
-                (work / TO_SORT / f"{name}{ending}").write_bytes(data)
-            (work / HOW_TO).write_text(_how_to(named), encoding="utf-8")
-            os.rename(work, target)
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
+    with whole_folder(target) as work:
+        for name in [*named.values(), SHOWN[NONE], SHOWN[CANNOT_TELL], TO_SORT]:
+            (work / name).mkdir()
+        for question in questions:
+            ending, data = file_of(question.path, content(question.id))
+            suggestion = named.get(question.suggested or "", "")
+            sure = "" if question.confidence is None else f"{question.confidence:.2f}"
+            name = " ".join(part for part in (suggestion, sure if suggestion else "", question.id) if part)
+            (work / TO_SORT / f"{name}{ending}").write_bytes(data)
+        (work / HOW_TO).write_text(_how_to(named), encoding="utf-8")
 
 
-def _file(path: str, content: Content) -> tuple[str, bytes]:
+def file_of(path: str, content: Content) -> tuple[str, bytes]:
     """Return the ending and the bytes of an image's file; an array becomes a PNG, which keeps every value."""
     if isinstance(content, bytes):
         ending = PurePosixPath(path).suffix
