@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ssal.answered import LEDGER, answered
 from ssal.artefacts import write_text
 from ssal.cells import Cell, cells_named, images_of
 from ssal.data.images import Images
 from ssal.errors import BadInput
-from ssal.labelling.ledger import Ledger
+from ssal.labelling.ledger import Entry
 from ssal.learner.label_quality import label_disagreement
-from ssal.pretext.pretrain import pretrain
+from ssal.pretext.encoder import Encoder
 from ssal.recipe import Recipe
+from ssal.standing import encoder_of
 
 log = logging.getLogger("ssal")
 AUDIT = "audit.csv"
@@ -37,22 +40,53 @@ class Suspect:
     disagreement: float | None
     """1 - share of its own label among all that reach it; None where none does, or it is the only one of its class."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether similar images say something else."""
+        return self.propagated not in ("", self.label)
+
 
 def audit(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = None) -> tuple[Path, list[Suspect]]:
     """Write audit.csv beside results.csv, every label of the run, the most doubtful first; return both.
 
-    The labels are those of the ledger, which hold the given ones, or of `data.labels: given` before a first run. The
-    graph is of one arm's encoder: the first arm that has one, and the first seed, unless named. Raises BadInput.
+    The labels are all that were answered, those of the audit slice and of the round that people are at among them, or
+    those of `data.labels: given` before a first run. The graph is of one arm's encoder: the first arm that has one, and
+    the first seed, unless named. Raises BadInput.
     """
     cell = _cell(recipe, checkpoints, arm, seed)
     images = images_of(cell.arm, checkpoints)
-    known = {id: label for id, label in _labels(cell, images).items() if id in images.pool}
+    known = labels_of(answered(cell.folder).entries) if (cell.folder / LEDGER).exists() else images.given
+    check_classes(recipe, {id: label for id, label in known.items() if id in images.pool})
+    images, encoder = encoder_of(cell, cell.arm, images, checkpoints)
+    suspects = suspects_of(recipe, cell, images, encoder, known)
+    target = checkpoints / recipe.name / AUDIT
+    write_text(target, suspects_text(suspects))
+    return target, suspects
+
+
+def labels_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return class name by id of the images that have a class."""
+    return {entry.id: entry.label for entry in entries if entry.label is not None}
+
+
+def check_classes(recipe: Recipe, known: Mapping[str, str]) -> None:
+    """Raise BadInput where labels are of fewer classes than can be compared."""
     if len(set(known.values())) < 2:
         raise BadInput(
             f"{recipe.path}: an audit compares labels of at least two classes, and this run has {len(known)} labels of "
             f"{len(set(known.values()))} classes; label more images, or type data.labels=given to audit a folder's own"
         )
-    encoder = pretrain(images, checkpoints, **cell.arm.encoder(cell.seed))
+
+
+def suspects_of(
+    recipe: Recipe, cell: Cell, images: Images, encoder: Encoder, known: Mapping[str, str]
+) -> list[Suspect]:
+    """Return every label in `known` by image id, the most doubtful first; those of images that are gone are left aside.
+
+    Raises BadInput where there is no encoder, or there are too few classes.
+    """
+    known = {id: label for id, label in known.items() if id in images.pool}
+    check_classes(recipe, known)
     if not encoder.ready:
         raise BadInput(f"{recipe.path}: arm {cell.arm.name!r} has no encoder; type pretext.method=simclr")
     log.info("%d labels, answered by %s", len(known), cell.arm.labelling_note())
@@ -67,15 +101,18 @@ def audit(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | None = N
         propagated = names[number] if number >= 0 else ""
         score = float(found.scores[place]) if number >= 0 else None
         suspects.append(Suspect(ids[place], path, known[ids[place]], propagated, score))
-    target = checkpoints / recipe.name / AUDIT
+    return suspects
+
+
+def suspects_text(suspects: Sequence[Suspect]) -> str:
+    """Return suspects as CSV, ranked as they stand."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for rank, s in enumerate(suspects, start=1):
         disagreement = "" if s.disagreement is None else f"{s.disagreement:.6f}"
         table.writerow([rank, s.id, s.path, s.label, s.propagated, disagreement])
-    write_text(target, text.getvalue())
-    return target, suspects
+    return text.getvalue()
 
 
 def read_audit(folder: Path) -> list[dict[str, Any]]:
@@ -90,10 +127,3 @@ def _cell(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -> Cell
     wanted = cells_named(recipe, checkpoints, arm, seed)
     ready = [cell for cell in wanted if cell.arm.pretext_method != "none" or cell.arm.backbone["weights"]]
     return (ready or wanted)[0]
-
-
-def _labels(cell: Cell, images: Images) -> dict[str, str]:
-    """Return the labels of a run's ledger, or what the project starts with."""
-    if (cell.folder / "ledger.sqlite").exists():
-        return Ledger(cell.folder / "ledger.sqlite").labels()
-    return images.given

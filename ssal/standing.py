@@ -75,6 +75,14 @@ def as_they_ran(recipe: Recipe, checkpoints: Path) -> Recipe:
     return replace(recipe, arms=arms)
 
 
+def encoder_of(cell: Cell, arm: Arm, images: Images, checkpoints: Path) -> tuple[Images, Encoder]:
+    """Return the images as a cell's encoder sees them, and that encoder: joined images make no other one."""
+    began_with = images.fingerprint
+    if (cell.folder / BEGAN_WITH).exists():
+        images, began_with = as_begun(images, cell.folder)
+    return images, pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(cell.seed))
+
+
 def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) -> Standing:
     """Return the cell's last round with a learner, or round `number`. Raises BadInput where it does not stand.
 
@@ -97,12 +105,10 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
     if number not in rounds:
         known = ", ".join(map(str, rounds))
         raise BadInput(f"{name} has no learner in round {number} (rounds with one: {known}); type --round {rounds[-1]}")
-    ledger, began_with = Ledger(cell.folder / "ledger.sqlite").before(number).among(images.pool), images.fingerprint
-    if (cell.folder / BEGAN_WITH).exists():
-        images, began_with = as_begun(images, cell.folder)
+    ledger = Ledger(cell.folder / "ledger.sqlite").before(number).among(images.pool)
     try:
         with nothing_made():
-            encoder = pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(cell.seed))
+            images, encoder = encoder_of(cell, arm, images, checkpoints)
             learner = train(
                 encoder, images, ledger, number, checkpoints, cell.seed, arm.trainer,
                 method=arm.learner_method, options=arm.learner, companions=arm.companions,
