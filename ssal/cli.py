@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands import answering, deploying, encoders, labelling, ledgers, listing, looking, running, starting
+from ssal.commands import (
+    answering,
+    deploying,
+    encoders,
+    exporting,
+    labelling,
+    ledgers,
+    listing,
+    looking,
+    running,
+    starting,
+)
 from ssal.commands.words import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, WAITING
 from ssal.errors import BadInput, Diverged, Terminated, Waiting
 
@@ -33,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "answers": answering.answers,
     "query": looking.query,
     "audit": looking.audit,
+    "export": exporting.export,
     "model": deploying.model,
     "predict": deploying.predict,
     "pretrain": encoders.pretrain,

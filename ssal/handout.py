@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,10 +124,21 @@ def _chosen_by(chosen: Sequence[Choice], arm: Arm) -> str:
 
 
 def contents_of(arm: Arm, images: Images) -> Callable[[str], Content]:
-    """Return what reads an image of the pool as its source has it, by id."""
+    """Return what reads an image of the pool by id, as its source has it; pixels of one that a benchmark has made."""
     listing = registry.find("dataset", arm.data["source"]).call(**arm.data["options"])
     numbers: Mapping[str, int] = {item.path: number for number, item in enumerate(listing.items)}
-    return lambda id: listing.read(numbers[images.pool.paths[images.pool.row(id)]])
+
+    def read(id: str) -> Content:
+        row = images.pool.row(id)
+        number = numbers.get(images.pool.paths[row])
+        if number is None and arm.data.get("redundancy"):
+            return images.pool.fetch(torch.tensor([row]))[0].permute(1, 2, 0).cpu().numpy()
+        if number is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), images.pool.paths[row])
+        content: Content = listing.read(number)
+        return content
+
+    return read
 
 
 def _pictures(

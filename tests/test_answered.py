@@ -7,7 +7,7 @@ from pathlib import Path
 from ssal.acquisition.chosen import CHOSEN, Choice, write_chosen
 from ssal.answered import Answered, answered
 from ssal.labelling.answers import CANNOT_TELL, LABEL, NONE, SKIPPED, Answer
-from ssal.labelling.ledger import AUDIT, Entry, Ledger, Said
+from ssal.labelling.ledger import AUDIT, GIVEN, Entry, Ledger, Said
 
 
 def chosen(folder: Path, number: int, ids: str) -> None:
@@ -55,3 +55,14 @@ def test_skipping_an_image_again_takes_no_answer_away(tmp_path: Path) -> None:
     assert [(e.kind, e.who) for e in answered(tmp_path).entries] == [(SKIPPED, "ben")]
     ledger.say([said("a", "cat", "eve", 0)])  # a late answer to what was asked first
     assert [(e.label, e.who, e.seconds) for e in answered(tmp_path).entries] == [("cat", "eve", 2.5)]
+
+
+def test_what_the_project_began_with_is_there_and_may_be_corrected(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([Entry("a", "cat", "folder", 0, GIVEN), Entry("b", "dog", "folder", 0, GIVEN)])
+    chosen(tmp_path, 0, "cd")
+    ledger.say([said("c", "cat", "ann", 0), said("b", "cat", "ben", 0)])
+    entries, _ = answered(tmp_path)
+    assert [(e.id, e.label, e.who, e.strategy) for e in entries] == [
+        ("a", "cat", "folder", GIVEN), ("b", "cat", "ben", GIVEN), ("c", "cat", "ann", "margin"),
+    ]  # fmt: skip
