@@ -9,6 +9,7 @@ from typing import Any
 
 from ssal import registry
 from ssal.recipe.yaml_tree import show
+from ssal.signals.vocabulary import PARTS, VOCABULARY
 
 KINDS = {
     "strategies": "strategy",
@@ -29,7 +30,7 @@ class Row:
     needs: tuple[str, ...]
     """Strategies: the signals asked for."""
     provides: tuple[str, ...]
-    """Signal sources: the signals given."""
+    """Signal sources: the signals that strategies may ask for because of it."""
     options: dict[str, Any]
     """Recipe options and their defaults, as JSON."""
     source: str
@@ -43,7 +44,9 @@ def describe(kind: str) -> list[Row]:
     for method in registry.methods(kind).values():
         needs = tuple(name for name in method.needs if name != "child_scores") if kind == "strategy" else ()
         options = method.model().model_dump(mode="json")
-        rows.append(Row(method.name, needs, method.provides, options, method.source, method.summary))
+        named = (f"{part}{signal}" for signal in method.provides for part in ("", *PARTS))
+        provides = tuple(name for name in named if name in VOCABULARY)
+        rows.append(Row(method.name, needs, provides, options, method.source, method.summary))
     return rows
 
 

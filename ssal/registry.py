@@ -21,7 +21,7 @@ from typing import Any
 
 from ssal.errors import BadInput, nearest
 from ssal.method import Method
-from ssal.signals.vocabulary import ROUND_NAMES, SOURCE_NAMES, SUPPLIED, VOCABULARY
+from ssal.signals.vocabulary import ROUND_NAMES, SOURCE_NAMES, SUPPLIED, VOCABULARY, whole
 
 FOLDERS = {
     "strategy": "acquisition",
@@ -197,11 +197,11 @@ def files(kind: str, name: str) -> list[Path]:
 def sources_of(needs: Iterable[str]) -> dict[str, Method]:
     """Return the signal sources, by name, that provide the signals in `needs` and those that these sources need.
 
-    `labelled_…` come with their own. A source stands after those that it needs.
+    `labelled_…` and `out_of_class_…` come with their own. A source stands after those that it needs.
     """
     known, found = methods("signal"), dict[str, Method]()
     of = {signal: name for name, source in known.items() for signal in source.provides}
-    for need in sorted({need.removeprefix("labelled_") for need in needs} - {"labels", "child_scores"}):
+    for need in sorted({whole(need) for need in needs} - {"labels", "child_scores"}):
         if need not in of:
             raise BadInput(f"no source provides the signal {need!r}{nearest(need, of)}")
         source = known[of[need]]

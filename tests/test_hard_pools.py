@@ -160,6 +160,7 @@ def test_what_is_of_no_class_is_not_asked_for_again(tmp_path: Path) -> None:
     table = split({"features": torch.arange(len(ids))}, images, ledger)
     assert table["rows"].tolist() == table["features"].tolist() == [n for n in range(len(ids)) if n not in (3, 5)]
     assert table["labels"].tolist() == [0] and table["labelled_features"].tolist() == [5]
+    assert table["out_of_class_features"].tolist() == [3]
 
 
 def test_people_do_not_answer_for_classes_that_are_out(ssal: CommandLine) -> None:

@@ -26,6 +26,7 @@ from ssal.labelling.ledger import Ledger
 from ssal.pretext.encoder import Encoder
 from ssal.recipe import Arm
 from ssal.recipe.coherence import OF_ENCODER, OF_FIRST_ROUND, OF_HEADS
+from ssal.signals import collect
 
 OTHER_NAME = dict(zip(NAMES, ("quokka", "zebra", "ant", "moose"), strict=True))
 OPTIONS: dict[str, dict[str, Any]] = {"blend": {"weights": {"margin": 1.0, "featdist": 0.5, "entropy": 0.25}}}
@@ -180,6 +181,48 @@ def test_no_hard_pool_shows_a_hidden_label(
     labelling = {"answered_by": "oracle", "noise": noise}
     arm = arm_of(tmp_path, folders[2], learner=small("learner", "supervised"), labelling=labelling)
     assert leaks(arm, folders, tmp_path, pool) == {}
+
+
+AWAY = """
+import torch
+
+from ssal.registry import scores
+
+
+@scores
+def away(features, out_of_class_features):
+    if not len(out_of_class_features):
+        return torch.zeros(len(features))
+    return torch.cdist(features, out_of_class_features).amin(dim=1)
+"""
+
+
+@pytest.mark.parametrize("name", ["my_rules.py:away"])
+def test_of_images_out_of_class_a_strategy_sees_those_answered_so_far(
+    name: str, folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "my_rules.py").write_text(AWAY)
+    arm = arm_of(tmp_path, folders[2], name, learner=small("learner", "supervised"))
+    assert leaks(arm, folders, tmp_path, {"out_of_class": ["two"]}) == {}
+    assert Ledger(tmp_path / "plain/run/main/seed_0/ledger.sqlite").before(1).of_no_class(), "there were some to see"
+
+
+def test_an_image_out_of_class_before_its_answer_is_caught(
+    folders: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_rules.py").write_text(AWAY)
+    honest = collect.split
+
+    def split(everything: Any, images: Images, ledger: Ledger, aside: Any = ()) -> Any:
+        class Peeking(Ledger):
+            def of_no_class(self) -> set[str]:
+                return {id for id, label in images.hidden.items() if label not in images.classes}
+
+        return honest(everything, images, Peeking(ledger.path), aside)
+
+    monkeypatch.setattr(collect, "split", split)
+    found = leaks(arm_of(tmp_path, folders[2], "my_rules.py:away"), folders, tmp_path, {"out_of_class": ["two"]})
+    assert "chosen" in found["labels never asked for"]
 
 
 def test_class_names_move_nothing_where_labels_are_given(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

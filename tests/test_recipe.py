@@ -944,7 +944,9 @@ def test_listing_tells_needs_provides_and_defaults() -> None:
     assert rows["badge"].needs == ("probabilities", "features")
     assert "2020" in rows["badge"].source
     assert rows["blend"].needs == ()
-    assert rows["outputs"].provides == ("probabilities", "logits", "features")
+    assert rows["outputs"].provides[:3] == ("probabilities", "labelled_probabilities", "out_of_class_probabilities")
+    assert {"features", "labelled_features", "out_of_class_features"} < set(rows["outputs"].provides)
+    assert rows["previous_round"].provides == ("previous_probabilities",), "others have no rows but the pool's"
     assert rows["fixmatch"].options["threshold"] == 0.95
     assert rows["byol"].options["blur"] == [0.0, 0.0]
     assert rows["fixmatch"].needs == (), "constructor arguments are no signals"

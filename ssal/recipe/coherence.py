@@ -16,10 +16,11 @@ from ssal.learner.companion import check_stages
 from ssal.recipe.filling import Strategy
 from ssal.recipe.skeleton import NO_PRETEXT
 from ssal.recipe.yaml_tree import Node, Problems
+from ssal.signals.vocabulary import PARTS
 from ssal.tracking import missing
 
-OF_ENCODER = {"ssl_features", "labelled_ssl_features"}
-OF_FIRST_ROUND = {"features", "labelled_features"}
+OF_ENCODER = {f"{part}ssl_features" for part in ("", *PARTS)}
+OF_FIRST_ROUND = {f"{part}features" for part in ("", *PARTS)}
 """Signals that are the encoder's while there is no learner; labelled rows are then none."""
 OF_HEADS = {"contrast_loss"}
 """Signals that need a pretext, and one that tells the loss of a single image."""

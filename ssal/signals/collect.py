@@ -23,6 +23,7 @@ from ssal.registry import Method
 from ssal.signals.afterwards import accompany
 from ssal.signals.kept import FITTING, OUTPUTS, realigned
 from ssal.signals.one_pass import OnePass
+from ssal.signals.vocabulary import PARTS
 
 log = logging.getLogger("ssal")
 Table = dict[str, Tensor]
@@ -43,13 +44,14 @@ def collect(
     aside: Collection[str] = (),
     watch: Callable[[str, Method], Method] = lambda name, source: source,
 ) -> Table:
-    """Return the table: for each needed signal a tensor over the pool, and over the labelled images.
+    """Return the table: for each needed signal a tensor over the pool, and over the images with answers (see split).
 
     Without a learner `features` are the encoder's. Sources draw from streams that begin with `names`. `budget` images
     will be chosen, of those set `aside` none. `outputs.safetensors` keeps probabilities of all training images for
     later rounds, `table_….safetensors` a round's signals until it has chosen. `watch` may replace sources (see Watch).
     """
-    made_by = (learner and learner.folder.name, encoder.fingerprint, images.fingerprint)
+    # No learner follows from images of none of the classes, but what is left to ask for does.
+    made_by = (learner and learner.folder.name, encoder.fingerprint, images.fingerprint, sorted(ledger.of_no_class()))
     path = folder / f"table_{fingerprint(*made_by, sorted(needs), names, options, budget, sorted(aside))}.safetensors"
     if path.exists():
         return read_tensors(path)
@@ -103,18 +105,15 @@ def collect(
 
 
 def split(everything: Table, images: Images, ledger: Ledger, aside: Collection[str] = ()) -> Table:
-    """Return rows to choose from under their own names, labelled rows under `labelled_…`, `labels`, and those `rows`.
+    """Return what may be asked for under its own name and as `rows`, `labelled_…` with `labels`, and `out_of_class_…`.
 
     Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for; nor are those
-    again that are of none of the classes; nor those set `aside`, which the audit draws.
+    again that were found to be of none of the classes; nor those set `aside`, which the audit draws.
     """
-    numbers = ledger.numbered(images.classes)
-    number_of_row = torch.tensor([numbers.get(id, -1) for id in images.pool.ids], dtype=torch.long)
+    numbers, ids = ledger.numbered(images.classes), images.pool.ids
     wanted = (images.askable - ledger.answered()).difference(aside)
-    unlabelled = torch.tensor([id in wanted for id in images.pool.ids], dtype=torch.bool).nonzero()[:, 0]
-    labelled = (number_of_row >= 0).nonzero()[:, 0]
-    table = {"rows": unlabelled, "labels": number_of_row[labelled]}
-    for name, rows in everything.items():
-        table[name] = rows[unlabelled]
-        table[f"labelled_{name}"] = rows[labelled]
-    return table
+    table: Table = {}
+    for part, those in zip(("", *PARTS), (wanted, numbers, ledger.of_no_class()), strict=True):
+        table[f"{part}rows"] = torch.tensor([row for row, id in enumerate(ids) if id in those], dtype=torch.long)
+        table |= {f"{part}{name}": rows[table[f"{part}rows"]] for name, rows in everything.items()}
+    return table | {"labels": torch.tensor([numbers[id] for id in ids if id in numbers], dtype=torch.long)}

@@ -1,8 +1,8 @@
 """Every name a strategy may ask for: its shape and its meaning. Read this first.
 
-Shapes: N pool images (not yet labelled), L labelled images, C classes, D features of the learner,
-E features of the encoder, V views, K dropout masks. Row i of every N-tensor belongs to pool id i, row i of every
-L-tensor to labelled id i.
+Shapes: N pool images (not yet labelled), L labelled images, O images that were answered to be of none of the classes,
+C classes, D features of the learner, E features of the encoder, V views, K dropout masks. Row i of every N-tensor
+belongs to pool id i, row i of every L-tensor to labelled id i, row i of every O-tensor to id i of those out of class.
 """
 
 from __future__ import annotations
@@ -28,9 +28,13 @@ VOCABULARY: dict[str, Signal] = {
         Signal("labelled_probabilities", "L,C", "probabilities of the images that have labels"),
         Signal("labelled_logits", "L,C", "logits of the images that have labels"),
         Signal("labelled_features", "L,D", "features of the images that have labels"),
+        Signal("out_of_class_probabilities", "O,C", "probabilities of the images found to be of none of the classes"),
+        Signal("out_of_class_logits", "O,C", "logits of the images found to be of none of the classes"),
+        Signal("out_of_class_features", "O,D", "features of the images found to be of none of the classes"),
         Signal("labels", "L", "class number of every labelled image, as the ledger holds it"),
         Signal("ssl_features", "N,E", "features of the pretrained encoder, the same in every round"),
         Signal("labelled_ssl_features", "L,E", "encoder features of the images that have labels"),
+        Signal("out_of_class_ssl_features", "O,E", "encoder features of those found to be of none of the classes"),
         Signal("previous_probabilities", "N,C", "probabilities that the last round's learner gave the same images"),
         Signal("contrast_loss", "N", "the pretext's own loss on two random views of the image"),
         Signal("view_probabilities", "N,V,C", "probabilities of V weak views of every image"),
@@ -38,6 +42,7 @@ VOCABULARY: dict[str, Signal] = {
         Signal("graph_confidence", "N", "how sure a graph network over features is that the image has a label, 0 to 1"),
         Signal("graph_features", "N,G", "the G = 128 hidden features of that network"),
         Signal("labelled_graph_features", "L,G", "its hidden features of the images that have labels"),
+        Signal("out_of_class_graph_features", "O,G", "its hidden features of those found to be of none of the classes"),
         Signal("aalu_unlabelled", "N", "log-odds that an image is unlabelled, of AALU's assistant on features"),
         Signal("vaal_unlabelled", "N", "log-odds that an image is unlabelled, of VAAL's discriminator"),
         Signal("ta_vaal_unlabelled", "N", "the same of TA-VAAL's, which is told the predicted losses"),
@@ -52,6 +57,17 @@ VOCABULARY: dict[str, Signal] = {
         Signal("child_scores", "dict of N", "the scores of the strategies a wrapper names, computed first"),
     )
 }
+
+PARTS = ("labelled_", "out_of_class_")
+"""What begins the names of a signal's rows of other images than the pool's: no source gives them by themselves."""
+
+
+def whole(signal: str) -> str:
+    """Return the signal that a part's rows are of: `features` for `labelled_features`."""
+    for part in PARTS:
+        signal = signal.removeprefix(part)
+    return signal
+
 
 SUPPLIED = {
     "batch": {

@@ -23,7 +23,7 @@ every_strategy = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=ST
 def table_of(pool: int = 60, labelled: int = 12, classes: int = 4, seed: int = 0) -> dict[str, Tensor]:
     """Fill every signal of the vocabulary by its shape; probabilities are softmax of a linear map of features."""
     generator = torch.Generator().manual_seed(seed)
-    sizes = {"N": pool, "L": labelled, "C": classes, "D": 8, "E": 6}
+    sizes = {"N": pool, "L": labelled, "O": 9, "C": classes, "D": 8, "E": 6}
     table = {}
     for name, signal in VOCABULARY.items():
         letters = [letter for letter in signal.shape.split(",") if len(letter) == 1]

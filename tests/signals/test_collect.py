@@ -27,7 +27,7 @@ from ssal.pretext.encoder import Encoder
 from ssal.pretext.pretrain import pretrain
 from ssal.registry import sources_of
 from ssal.signals.collect import collect
-from ssal.signals.vocabulary import VOCABULARY, Signal
+from ssal.signals.vocabulary import VOCABULARY, Signal, whole
 
 TRAINER = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
 EVERYTHING = ("probabilities", "logits", "features", "labelled_probabilities", "labels", "ssl_features")
@@ -170,7 +170,7 @@ def test_previous_probabilities_are_what_the_last_round_left(begun: Round, tmp_p
 def test_every_signal_of_the_vocabulary_has_a_source() -> None:
     needs = [name for name in VOCABULARY if name != "child_scores"]
     assert {name for source in sources_of(needs).values() for name in source.provides} >= {
-        name.removeprefix("labelled_") for name in needs if name != "labels"
+        whole(name) for name in needs if name != "labels"
     }
 
 

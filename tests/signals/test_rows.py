@@ -23,7 +23,7 @@ from ssal.labelling.ledger import Ledger
 from ssal.recipe import load
 from ssal.signals import afterwards
 from ssal.signals.collect import collect
-from ssal.signals.vocabulary import VOCABULARY
+from ssal.signals.vocabulary import VOCABULARY, whole
 from ssal.standing import Standing
 
 COUNT, LABELLED = 40, range(3, 19)
@@ -32,7 +32,7 @@ OF_IMAGES = {"view_probabilities", "mc_probabilities"}
 BY_ROW = {"view_probabilities", "contrast_loss", "aalu_unlabelled", "vaal_unlabelled", "ta_vaal_unlabelled"}
 BY_ROW |= {"sraal_unlabelled", "waal_critic"}
 """Signals whose draws follow from rows, or those of the batches that a network is fitted to."""
-EVERYTHING = {name for name in VOCABULARY if not name.startswith("label")} - {"child_scores", "oracle_rank"}
+EVERYTHING = {name for name in VOCABULARY if whole(name) == name} - {"labels", "child_scores", "oracle_rank"}
 
 
 def needs_of(stand: Standing) -> set[str]:
