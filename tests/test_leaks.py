@@ -197,7 +197,7 @@ def away(features, out_of_class_features):
 """
 
 
-@pytest.mark.parametrize("name", ["my_rules.py:away"])
+@pytest.mark.parametrize("name", ["my_rules.py:away", "similar"])
 def test_of_images_out_of_class_a_strategy_sees_those_answered_so_far(
     name: str, folders: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
