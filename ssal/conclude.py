@@ -20,6 +20,7 @@ from ssal.evaluation.measure import device_name
 from ssal.evaluation.overlaps import overlaps
 from ssal.evaluation.results import MACHINE, Row, remarks, renamed
 from ssal.evaluation.verdict import verdict
+from ssal.outlook import outlooks
 from ssal.query import read_query
 from ssal.recipe import Recipe
 from ssal.report.comparison import Comparison
@@ -72,6 +73,7 @@ def conclude(recipe: Recipe, ended: Ended, checkpoints: Path, command: str) -> C
         queried=_queried(recipe, checkpoints),
         methods_text=methods_text(recipe, ended.rows, comparisons, made_on, ranking),
         ranking=ranking,
+        audits=outlooks(recipe, checkpoints),
     )
     return Concluded(comparisons, ranking)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,7 +15,8 @@ from ssal.cells import Cell, cells_of
 from ssal.evaluation.measure import AUDITED
 from ssal.evaluation.outlook import IMAGES_FROM, LEARNERS_FROM, Accuracy, Forecast, accuracy, forecast
 from ssal.evaluation.sentences import points
-from ssal.labelling.ledger import Ledger
+from ssal.labelling.ledger import GIVEN, Entry, Ledger
+from ssal.project import of_others
 from ssal.recipe import Recipe
 from ssal.round import round_number
 
@@ -27,6 +29,8 @@ class Learned(NamedTuple):
     round: int
     labels: int
     accuracy: Accuracy
+    minutes: float | None = None
+    """What answering took until then, as far as it was measured; None where none of it was."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,14 @@ class Outlook:
     """What answering the next batch takes, at the median pace so far; None where nobody measured any."""
     size: int
     """Images of the next batch; 0 where the budget is spent."""
+    untimed: int = 0
+    """Answers that nobody measured the time of, where that of others was."""
 
     def words(self) -> list[str]:
         """Return it in sentences."""
         lines = []
         if self.curve:
-            _, labels, now = self.curve[-1]
+            _, labels, now, _ = self.curve[-1]
             lines.append(
                 f"accuracy: {100 * now.mean:.0f} % (95 % interval {100 * now.low:.0f} to {100 * now.high:.0f}) on "
                 f"{now.n} images drawn at random and never trained on, with {labels} labels"
@@ -90,17 +96,33 @@ def outlook(cell: Cell) -> Outlook:
     size = next((count for count in cell.arm.rounds(given) if count > bought), bought) - bought
     paces = [entry.seconds for entry in entries if entry.seconds is not None]
     curve = [
-        Learned(number, count, found)
+        Learned(number, count, found, _minutes(entries, number))
         for number, count, row in zip(rounds, labels, correct, strict=True)
         if (found := accuracy(row))
     ]
     rising = all(low < high for low, high in zip(labels, labels[1:], strict=False))
     known = forecast(labels, correct, labels[-1] + size) if labels and size and rising else None
-    return Outlook(curve, known, size * median(paces) / 60 if paces else None, size)
+    untimed = sum(entry.seconds is None and entry.strategy != GIVEN for entry in entries) if paces else 0
+    return Outlook(curve, known, size * median(paces) / 60 if paces else None, size, untimed)
 
 
-def outlooks(recipe: Recipe, checkpoints: Path) -> list[str]:
-    """Return the sentences on every run of a recipe that has an audit slice and labels; each after its arm and seed."""
+def _minutes(entries: Sequence[Entry], number: int) -> float | None:
+    """Return what answering took in the rounds before `number`; None where nobody measured any."""
+    spent = [entry.seconds for entry in entries if entry.round < number and entry.seconds is not None]
+    return sum(spent) / 60 if spent else None
+
+
+Outlooks = Mapping[tuple[str, int], Outlook]
+"""Arm and seed -> how that run stands."""
+
+
+def outlooks(recipe: Recipe, checkpoints: Path) -> Outlooks:
+    """Return how every run of a recipe stands that has an audit slice and was asked something."""
     cells = [cell for cell in cells_of(recipe, checkpoints) if cell.arm.audit and (cell.folder / LEDGER).exists()]
-    said = {f"{cell.arm.name} seed {cell.seed}: ": outlook(cell).words() for cell in cells}
-    return [f"{name * (len(said) > 1)}{line}" for name, lines in said.items() for line in lines]
+    return {(cell.arm.name, cell.seed): outlook(cell) for cell in cells if not of_others(cell.folder)}
+
+
+def sentences(found: Outlooks) -> list[str]:
+    """Return what is to be said of every run; each sentence after its arm and seed where there are several."""
+    several = len(found) > 1
+    return [f"{f'{arm} seed {seed}: ' * several}{line}" for (arm, seed), one in found.items() for line in one.words()]

@@ -14,7 +14,10 @@ from command_line import CommandLine, refused
 from tiny_runs import write_pictures
 
 from ssal.artefacts import read_facts, read_json, read_tensors
+from ssal.cells import cells_of
 from ssal.labelling.ledger import AUDIT, Ledger
+from ssal.outlook import outlook
+from ssal.recipe import load
 
 RECIPE = """\
 name: project
@@ -44,6 +47,10 @@ def ssal(command_line: CommandLine) -> CommandLine:
     for path in sorted(Path("classes").rglob("*.png")):
         path.rename(Path("pictures") / f"{path.parent.name}_{path.parent.parent.name}_{path.name}")
     return command_line
+
+
+def report() -> str:
+    return Path("checkpoints/project/report.html").read_text(encoding="utf-8")
 
 
 def question(number: int) -> dict[str, dict[str, object]]:
@@ -110,7 +117,26 @@ def test_a_project_from_no_label_to_its_end_answered_in_three_ways(ssal: Command
     assert {entry.who for entry in ledger.asked_in(1)} == {"ann"}
     assert [entry.seconds for entry in ledger.asked_in(2)] == [4.0] * 10
     assert [entry.strategy for entry in ledger.entries()].count(AUDIT) == 6, "a fifth of thirty"
+    said, page = ssal("compare", "project.yaml", "--jobs", "1"), report()
+    assert said.code == 0 and "30 labels" in page.split("</header>")[0], said
+    (cell,) = cells_of(load(Path("project.yaml")), Path("checkpoints"))
+    found = outlook(cell)
+    assert [learned.minutes for learned in found.curve] == [None, None, pytest.approx(40 / 60)] and found.untimed == 20
+    assert found.words() and all(f"{line[0].upper()}{line[1:]}" in page for line in found.words())
+    for _, labels, now, _ in found.curve:
+        cells = f"<td>{100 * now.mean:.1f}</td><td>{100 * now.low:.1f} to {100 * now.high:.1f}</td><td>6</td>"
+        assert f'<th scope="row">{labels}</th> {cells}' in " ".join(page.split())
+    assert "<td>0.7</td>" in page and "20 answers came without a time" in page and "No verdict" not in page
     assert len(ledger.labels()) == 24
+
+
+def test_the_report_of_a_project_that_has_just_begun(ssal: CommandLine) -> None:
+    """No learner, no label and no test image: it says what waits, and that nothing can be told yet."""
+    said = ssal("compare", "project.yaml", "--jobs", "1")
+    assert said.code == 3 and "10 images wait for labels" in said.err, said
+    page = report()
+    assert "Next 10 images: what they will add cannot be told yet" in page and "10 images wait for labels" in page
+    assert "No verdict" not in page and "Accuracy on images drawn at random" not in page
 
 
 def test_what_is_said_of_accuracy_follows_from_the_audited_images_alone(ssal: CommandLine) -> None:

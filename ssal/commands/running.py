@@ -39,12 +39,12 @@ def run(
 ) -> None:
     """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
     from ssal.compare import run_all
-    from ssal.outlook import outlooks
+    from ssal.outlook import outlooks, sentences
 
     loaded = load(recipe, overrides)
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu, new_encoder)
     _table(ended, checkpoints / loaded.name / "results.csv")
-    for line in outlooks(loaded, checkpoints):
+    for line in sentences(outlooks(loaded, checkpoints)):
         typer.echo(line)
     _leave(ended)
 

@@ -46,7 +46,7 @@ def methods_text(
     paragraphs = [
         [*_data(arms, citing), *training(arms, citing), *_labels(arms, citing)],
         [*seeds(results), *compared(recipe, comparisons, citing), *ranked(ranking, citing), *outside(results)],
-        [*measured(results, citing), _software(recipe, environment)],
+        [*measured(results, citing, any(arm.audit for arm in arms)), _software(recipe, environment)],
     ]
     return MethodsText([" ".join(lines) for lines in paragraphs], citing.references())
 
@@ -187,6 +187,10 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
         *_of_arms("All others were chosen with", {arm.name: others.get(arm.name) for arm in arms}),
         *_of_arms("The images to label were chosen with", {arm.name: every.get(arm.name) for arm in arms}),
         *_of_arms("Answers were", {arm.name: answers(arm) for arm in arms}),
+        *_of_arms(
+            "To measure accuracy, and never to train on, there were drawn at random",
+            {arm.name: f"{100 * arm.audit:g} % of the images of every round" if arm.audit else None for arm in arms},
+        ),
         "No label was held out for validation: the label counts hold every label that a run had.",
     ]
 

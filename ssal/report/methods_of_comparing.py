@@ -189,10 +189,12 @@ def outside(results: Sequence[Row]) -> list[str]:
     return [f"{listed([f'“{arm}”' for arm in found])} {what}."] if found else []
 
 
-def measured(results: Sequence[Row], citing: Citing) -> list[str]:
-    """Say what was measured on test images, and on what else they were tried."""
+def measured(results: Sequence[Row], citing: Citing, audited: bool = False) -> list[str]:
+    """Say what was measured on test images, and on what else they were tried; or that others alone were `audited`."""
     if not any("accuracy" in row for row in results):
-        return ["There were no test images: nothing was measured."]
+        interval = f"with score intervals{citing.function(statistics.share_interval)}" if audited else ""
+        told = f"; accuracy is that on the images drawn at random, {interval}" if audited else ": nothing was measured"
+        return [f"There were no test images{told}."]
     names = [METRICS[name] for name in BESIDE if any(name in row for row in results)]
     if any("expected_calibration_error" in row for row in results):
         how = citing.function(metrics.expected_calibration_error)

@@ -22,6 +22,8 @@ from ssal.evaluation.results import Row, arms_in
 from ssal.evaluation.sentences import points
 from ssal.evaluation.table import percent
 from ssal.fingerprints import fingerprint
+from ssal.outlook import Outlooks
+from ssal.report.audit import audit, labels_of
 from ssal.report.comparison import Comparison, shown
 from ssal.report.costs import seconds_called
 from ssal.report.drawing import COLOURS, marker_of
@@ -58,6 +60,7 @@ def write_report(
     queried: Mapping[str, Any] | None = None,
     methods_text: MethodsText | None = None,
     ranking: Mapping[str, Any] | None = None,
+    audits: Outlooks | None = None,
 ) -> Path:
     """Write `folder`/report.html and return its path; the same input gives the same bytes.
 
@@ -65,18 +68,20 @@ def write_report(
     [{round, counts}] with counts by class name. `results` are the rows of all arms under their whole names, which
     `comparisons` hold by condition. `environment["command"]`, where given, is shown as the line to type again.
     `doubtful` holds what an audit found, [{id, data_uri, label, propagated}]; `queried` what query.json holds, with
-    `pictures` per strategy as in `gallery`, their label being the prediction; `ranking` what over_data_sets returns.
+    `pictures` per strategy as in `gallery`, their label being the prediction; `ranking` what over_data_sets returns;
+    `audits` what outlooks returns. These come first where nothing is compared.
     """
-    arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix]))
+    audits = audits or {}
+    arms = list(dict.fromkeys([*arms_in(results), *gallery, *class_mix, *(arm for arm, _ in audits)]))
     numbers = _numbers(arms, comparisons)
     called = seconds_called({str(row.get("device", "")) for row in results})
     seen = [shown(comparison, numbers, called) for comparison in comparisons]
     seeds = sorted({int(row["seed"]) for row in results})
-    budgets = sorted({labels for one in seen for labels in one["budgets"]})
+    budgets = sorted({labels for one in seen for labels in one["budgets"]}) or labels_of(audits)
     facts = [
         f"{len(arms)} arm{'s' * (len(arms) != 1)}",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
-        f"{budgets[0]} to {budgets[-1]} labels"
+        f"{' to '.join(str(count) for count in dict.fromkeys((budgets[0], budgets[-1])))} labels"
         if budgets
         else "no test accuracy"
         if results
@@ -89,6 +94,8 @@ def write_report(
         facts=facts,
         comparisons=seen,
         ranks=ranks(ranking, numbers),
+        audit=audit(audits, numbers),
+        alone=bool(audits) and all(one.verdict.get("baseline") is None for one in comparisons),
         notes=list(notes),
         percent=percent,
         points=points,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthetic_report import synthetic_conditions, synthetic_query, synthetic_report
-from synthetic_results import synthetic_results
+from synthetic_report import synthetic_audits, synthetic_conditions, synthetic_query, synthetic_report
+from synthetic_results import synthetic_results, untested
 
 from ssal.evaluation.data_sets import over_data_sets
 from ssal.evaluation.verdict import verdict
@@ -46,3 +46,29 @@ def data_sets(folder: Path) -> Path:
 def empty(folder: Path) -> Path:
     said = verdict([], "ssl_only", "ssl_and_al")
     return synthetic_report(folder, results=[], gallery={}, class_mix={}, verdict=said, notes=[])
+
+
+def audited(folder: Path) -> Path:
+    """A comparison whose arms have an audit slice beside test images, one with a long name."""
+    names = ["ssl_only", "ssl_and_al", LONG]
+    results = synthetic_results(2, arms=dict.fromkeys(names, (0.3, 0.7)))
+    return synthetic_report(folder, 2, shown=4, results=results, audits=synthetic_audits(names, seeds=2))
+
+
+def project(folder: Path, **audits: Any) -> Path:
+    """What one person labels, without a test image; `audits` are arguments of synthetic_audits."""
+    results = untested(synthetic_results(1, arms={"main": (0.3, 0.8)}))
+    notes = ["main, seed 0: 20 images wait for labels in checkpoints/project/main/seed_0/round_5"]
+    found = synthetic_audits(["main"], **audits)
+    said = verdict(results, None, None)
+    return synthetic_report(folder, 1, results=results, verdict=said, notes=notes, audits=found)
+
+
+def young_project(folder: Path) -> Path:
+    """One that has its first learner, and nobody measured how long answers took."""
+    return project(folder, learners=1, images=4, minutes=None)
+
+
+def unaudited_project(folder: Path) -> Path:
+    """One without a learner: its first images are asked."""
+    return project(folder, learners=0)

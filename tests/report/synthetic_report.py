@@ -12,10 +12,12 @@ from sklearn.datasets import load_digits
 from synthetic_results import ARMS, synthetic_results
 
 from ssal.evaluation.metrics import Bins, by_confidence
+from ssal.evaluation.outlook import accuracy, forecast
 from ssal.evaluation.overlaps import Bought, overlaps
 from ssal.evaluation.picks import side_by_side
 from ssal.evaluation.results import Row
 from ssal.evaluation.verdict import verdict
+from ssal.outlook import Learned, Outlook
 from ssal.report.calibration import Sureness
 from ssal.report.comparison import Comparison
 from ssal.report.report import data_uri, write_report
@@ -97,6 +99,26 @@ def synthetic_sureness(rows: Sequence[Row]) -> Sureness:
             probabilities = torch.randn(500, 10, generator=draw).mul(2).softmax(1)
             labels = torch.randint(10, (500,), generator=draw)
             found.setdefault(row["arm"], {})[row["seed"]] = (last, by_confidence(probabilities, labels))
+    return found
+
+
+def synthetic_audits(
+    arms: Sequence[str], seeds: int = 1, learners: int = 5, images: int = 60, minutes: float | None = 6.5
+) -> dict[tuple[str, int], Outlook]:
+    """Return what audits would say of runs that get better; minutes are those of each batch of twenty."""
+    found = {}
+    for place, arm in enumerate(arms):
+        for seed in range(seeds):
+            draw = np.random.default_rng([place, seed])
+            labels = [20 * (number + 1) for number in range(learners)]
+            correct = draw.random(images) < np.linspace(0.5, 0.8, learners)[:, None] + 0.03 * place
+            curve = [
+                Learned(number + 1, count, known, minutes and minutes * (number + 1))
+                for number, (count, row) in enumerate(zip(labels, correct, strict=True))
+                if (known := accuracy(row))
+            ]
+            after = forecast(labels, correct, labels[-1] + 20) if labels else None
+            found[arm, seed] = Outlook(curve, after, minutes, 20, 3 if minutes else 0)
     return found
 
 

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import LAYOUT, Browser
-from synthetic_pages import conditions, data_sets, empty, full, many_arms
+from synthetic_pages import (
+    audited,
+    conditions,
+    data_sets,
+    empty,
+    full,
+    many_arms,
+    project,
+    unaudited_project,
+    young_project,
+)
 
 LEAST = 0.004
 """Share of a box's pixels that differ from its commonest colour: the emptiest box of a good page has 0.0065."""
@@ -42,7 +52,10 @@ def test_the_share_of_pixels_is_counted_within_the_border() -> None:
     assert inked(pixels, 10, 4, 30, 24) == 0.25
 
 
-@pytest.mark.parametrize("page", [full, many_arms, conditions, data_sets, empty])
+PROJECTS = [audited, project, young_project, unaudited_project]
+
+
+@pytest.mark.parametrize("page", [full, many_arms, conditions, data_sets, empty, *PROJECTS])
 def test_nothing_is_empty_or_out_of_place(browser: Browser, written: Any, page: Callable[[Path], Path]) -> None:
     for width in (1280, 360):
         for scheme in ("light", "dark"):

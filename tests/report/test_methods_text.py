@@ -369,6 +369,11 @@ def test_what_was_not_measured_is_not_told(tmp_path: Path) -> None:
     first, second, third = text_of(recipe, untested(rows_of(3))).paragraphs
     assert second == "Every arm was run with 3 seeds."
     assert third.startswith("There were no test images: nothing was measured. Software: ")
+    audited = recipe_of(tmp_path, TWO_ARMS.replace("compare:", "labelling: {audit: 0.1}\ncompare:"))
+    first, _, third = (found := text_of(audited, untested(rows_of(3)))).paragraphs
+    assert "To measure accuracy, and never to train on, there were drawn at random 10 % of the images of" in first
+    assert third.startswith("There were no test images; accuracy is that on the images drawn at random, with score int")
+    assert "(Wilson, 1927). " in third and any(line.startswith("Wilson, E. B. (1927)") for line in found.references)
     rows = [{**row, "oracle": "oracle_greedy" if row["arm"] == "margin" else ""} for row in rows_of(3)]
     told = text_of(recipe, rows).paragraphs[1]
     assert told.endswith("“margin” used labels that a real project does not have, and stood outside of all tests.")
