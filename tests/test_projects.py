@@ -126,6 +126,11 @@ def test_a_project_from_no_label_to_its_end_answered_in_three_ways(ssal: Command
     for _, labels, now, _ in found.curve:
         cells = f"<td>{100 * now.mean:.1f}</td><td>{100 * now.low:.1f} to {100 * now.high:.1f}</td><td>6</td>"
         assert f'<th scope="row">{labels}</th> {cells}' in " ".join(page.split())
+    told = " ".join(page.split("For your methods section")[1].split())
+    assert "10 labels in the first round and 10 a round from then on, 30 in all." in told
+    assert (
+        "The images of the first round were chosen with typiclust" in told and "others were chosen with margin" in told
+    )
     assert "<td>0.7</td>" in page and "20 answers came without a time" in page and "No verdict" not in page
     assert len(ledger.labels()) == 24
 

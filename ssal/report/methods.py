@@ -44,7 +44,7 @@ def methods_text(
         return None
     citing = Citing()
     paragraphs = [
-        [*_data(arms, citing), *training(arms, citing), *_labels(arms, citing)],
+        [*_data(arms, citing), *training(arms, citing), *_labels(arms, _given(arms, results), citing)],
         [*seeds(results), *compared(recipe, comparisons, citing), *ranked(ranking, citing), *outside(results)],
         [*measured(results, citing, any(arm.audit for arm in arms)), _software(recipe, environment)],
     ]
@@ -154,9 +154,15 @@ def training(arms: Sequence[Arm], citing: Citing) -> list[str]:
     ]
 
 
-def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
+def _given(arms: Sequence[Arm], results: Sequence[Row]) -> set[str]:
+    """Return the arms whose data came with labels: only they have a learner before anything is bought."""
+    began = {row["arm"] for row in results if row["round"] == 0}
+    return {arm.name for arm in arms if arm.data["labels"] != HIDDEN and arm.name in began}
+
+
+def _labels(arms: Sequence[Arm], given: Collection[str], citing: Citing) -> list[str]:
     def bought(arm: Arm) -> str:
-        if arm.data["labels"] != HIDDEN:
+        if arm.name in given:
             return f"{arm.query_size} labels a round, {arm.budget} in all, beside those that the data came with"
         if arm.first_size >= arm.budget:
             return f"{arm.budget} labels at once"
@@ -175,11 +181,10 @@ def _labels(arms: Sequence[Arm], citing: Citing) -> list[str]:
     others: dict[str, str] = {}
     every: dict[str, str] = {}
     for arm in arms:
-        given = arm.data["labels"] != HIDDEN
         # Given labels train a learner before any are bought: then first_round chooses for what compares two, or never.
-        if begins := not given or arm.compares_rounds:
+        if begins := arm.name not in given or arm.compares_rounds:
             first[arm.name] = _strategy(arm, arms, True, citing)
-        if given or arm.first_size < arm.budget:
+        if arm.name in given or arm.first_size < arm.budget:
             (others if begins else every)[arm.name] = _strategy(arm, arms, False, citing)
     return [
         *_of_arms("Every run bought", {arm.name: bought(arm) for arm in arms}),
