@@ -62,7 +62,7 @@ def stood(folder: Path, learner: str, images: Images | None = None, **options: A
         options=cell.arm.learner,
     )
     assert learned
-    measure(learned, encoder, images, ledger, 0, (), "cpu", cell.folder / "round_0")
+    measure(learned, encoder, images, ledger, 0, (), {}, "cpu", cell.folder / "round_0")
     return loaded, Standing(cell, 0, images, ledger, encoder, learned, None)
 
 
