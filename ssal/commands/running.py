@@ -14,6 +14,7 @@ from ssal.errors import BadInput, Waiting
 
 if TYPE_CHECKING:
     from ssal.compare import Ended
+    from ssal.recipe import Recipe
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start again where another recipe's run stands")]
 Jobs = Annotated[
@@ -39,13 +40,15 @@ def run(
 ) -> None:
     """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
     from ssal.compare import run_all
-    from ssal.outlook import outlooks, sentences
+    from ssal.conclude import conclude
 
     loaded = load(recipe, overrides)
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu, new_encoder)
     _table(ended, checkpoints / loaded.name / "results.csv")
-    for line in sentences(outlooks(loaded, checkpoints)):
-        typer.echo(line)
+    _outlook(loaded, checkpoints)
+    if ended.rows and any(arm.asks_people for arm in loaded.arms.values()):
+        conclude(loaded, ended, checkpoints, _typed())
+        typer.echo(f"report: {checkpoints / loaded.name / 'report.html'}")
     _leave(ended)
 
 
@@ -69,10 +72,11 @@ def compare(
         print_status(loaded, checkpoints)
         return
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu)
-    concluded = conclude(loaded, ended, checkpoints, shlex.join(["ssal", *sys.argv[1:]]))
+    concluded = conclude(loaded, ended, checkpoints, _typed())
     _table(ended, checkpoints / loaded.name / "results.csv")
     for sentence in concluded.words():
         typer.echo(f"\n{sentence}")
+    _outlook(loaded, checkpoints)
     typer.echo(f"\nreport: {checkpoints / loaded.name / 'report.html'}")
     _leave(ended)
 
@@ -93,6 +97,18 @@ def _table(ended: Ended, path: Path) -> None:
     if ended.rows:
         Console().print(final_table(ended.rows))
     typer.echo(f"rows: {path}")
+
+
+def _outlook(recipe: Recipe, checkpoints: Path) -> None:
+    """Say how good what people taught is, and what their next answers may add."""
+    from ssal.outlook import outlooks, sentences
+
+    for line in sentences(outlooks(recipe, checkpoints)):
+        typer.echo(line)
+
+
+def _typed() -> str:
+    return shlex.join(["ssal", *sys.argv[1:]])
 
 
 def _leave(ended: Ended) -> None:
