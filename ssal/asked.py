@@ -95,6 +95,8 @@ def _sureness(cell: Cell, entries: list[Entry], images: Images, checkpoints: Pat
 
 
 def _pictures(images: Images, entries: list[Entry]) -> list[dict[str, Any]]:
+    """Return the first of them that are still there."""
+    there = [entry for entry in entries if entry.id in images.pool]
     return [
         {
             "id": entry.id,
@@ -102,7 +104,7 @@ def _pictures(images: Images, entries: list[Entry]) -> list[dict[str, Any]]:
             "score": entry.score,
             "data_uri": picture(images, entry.id),
         }
-        for entry in entries[:SHOWN]
+        for entry in there[:SHOWN]
     ]
 
 
