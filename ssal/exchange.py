@@ -23,6 +23,7 @@ from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
 from ssal.labelling.inbox import record
 from ssal.labelling.ledger import Ledger
+from ssal.labelling.settle import Outcome, outcome
 from ssal.recipe import Recipe
 from ssal.round import round_number
 
@@ -43,11 +44,15 @@ class Open:
         return round_number(self.folder)
 
     @property
+    def ids(self) -> list[str]:
+        """Every image that was chosen, those that are gone since among them."""
+        return sorted(choice.id for choice in read_chosen(self.folder / CHOSEN))
+
+    @property
     def paths(self) -> dict[str, str]:
         """Path by id of every image that is asked for, in the order of ids."""
         pool = self.images.pool
-        ids = sorted(choice.id for choice in read_chosen(self.folder / CHOSEN) if choice.id in pool)
-        return {id: pool.paths[pool.row(id)] for id in ids}
+        return {id: pool.paths[pool.row(id)] for id in self.ids if id in pool}
 
     @cached_property
     def shown(self) -> dict[str, dict[str, Any]]:
@@ -92,8 +97,8 @@ def hand_out(asked: Open, form: str, to: Path) -> str:
     return f"import it into a Label Studio project whose labelling interface is {interface}, and export JSON"
 
 
-def take(asked: Open, answers: Path, accept_valid: bool = False, who: str = "") -> tuple[int, int]:
-    """Write the answers of a file or folder into the ledger; return how many were new, and how many images still wait.
+def take(asked: Open, answers: Path, accept_valid: bool = False, who: str = "") -> tuple[int, Outcome]:
+    """Write the answers of a file or folder into the ledger; return how many were new, and which images still wait.
 
     A folder holds a folder per class, .json is Label Studio's, everything else CSV. Raises BadInput with every problem:
     then nothing is taken, unless `accept_valid`.
@@ -101,9 +106,11 @@ def take(asked: Open, answers: Path, accept_valid: bool = False, who: str = "") 
     if not answers.exists():
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
     kind = read_folders if answers.is_dir() else read_label_studio if answers.suffix.lower() == ".json" else read_csv
-    read = kind(answers, asked.paths, asked.images.classes)
+    there = asked.paths
+    known = {id: there.get(id, id) for id in asked.ids}  # who answered an image that is gone since did no wrong
+    read = kind(answers, known, asked.images.classes)
     ledger = Ledger(asked.cell.folder / "ledger.sqlite")
     via = {read_folders: "folders", read_label_studio: "label_studio", read_csv: "csv"}[kind]
-    new = record(accepted(read, accept_valid).values(), ledger, asked.number, via, who)
-    settled = ledger.settled()
-    return new, sum(settled.get((id, asked.number)) is None for id in asked.paths)
+    new = record([*accepted(read, accept_valid).values(), *read.seconded], ledger, asked.number, via, who)
+    share = asked.cell.arm.labelling.get("asked_of_two", 0.0)
+    return new, outcome(asked.ids, there, ledger.said(), asked.number, share)

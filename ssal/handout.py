@@ -16,11 +16,13 @@ from torch.nn.functional import normalize
 
 from ssal import registry
 from ssal.acquisition.chosen import Choice
-from ssal.artefacts import make_folder, write_json, writing
+from ssal.artefacts import make_folder, read_json, write_json, writing
 from ssal.data.decode import Unreadable, decode
 from ssal.data.images import Images
 from ssal.data.listing import Content
+from ssal.errors import BadInput
 from ssal.labelling.ledger import Ledger
+from ssal.labelling.settle import shared_by_two
 from ssal.pretext.encoder import Encoder
 from ssal.recipe import Arm
 from ssal.signals.kept import OUTPUTS, of_these, realigned
@@ -41,25 +43,25 @@ def prepare_question(
 ) -> dict[str, tuple[str, float]]:
     """Leave question.json and the pictures that it names in `folder`/question; return the best suggestions by id.
 
-    The images stand in the order of their ids, which is random: those of the audit slice are told from others by
-    nothing. Without pixels, as with embeddings, nothing is left.
+    Pictures that stand there are kept, and what is said of them is brought up to date: images that are gone since are
+    left out, and classes may have joined or have other names. The images stand in the order of their ids, which is
+    random: those of the audit slice are told from others by nothing. Without pixels, as with embeddings, nothing is
+    left.
     """
     ids = sorted(choice.id for choice in chosen if choice.id in images.pool)
     suggested = _suggestions(ids, images, ledger, folder)
     if len(images.pool.shape) == 3:
-        near = _neighbours(ids, images, encoder, ledger)
         place = make_folder(folder / QUESTION)
-        files = _pictures(
-            place, [*ids, *dict.fromkeys(id for found in near.values() for id in found)], ids, arm, images
-        )
+        near, files = _standing(place, ids) or _made(place, ids, arm, images, encoder, ledger)
         labels = ledger.labels()
+        two = shared_by_two([choice.id for choice in chosen], arm.labelling.get("asked_of_two", 0.0))
         write_json(
             place / "question.json",
             {
                 "round": number,
+                "position": ledger.chain.last(),
                 "classes": list(images.classes),
                 "chosen_by": _chosen_by(chosen, arm),
-                "asked_of_two": arm.labelling.get("asked_of_two", 0.0),
                 "images": [
                     {
                         "id": id,
@@ -68,14 +70,40 @@ def prepare_question(
                         "suggestions": suggested.get(id, []),
                         "why": _why(suggested.get(id, [])),
                         "neighbours": [
-                            {"file": files[other]["file"], "label": labels[other]} for other in near.get(id, ())
+                            {"id": other, "file": files[other]["file"], "label": labels[other]}
+                            for other in near.get(id, ())
+                            if other in labels
                         ],
+                        "people": 1 + (id in two),
                     }
                     for id in ids
                 ],
             },
         )
     return {id: found[0] for id, found in suggested.items()}
+
+
+def _standing(place: Path, ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]]] | None:
+    """Return neighbours and pictures by id as they stand; None where an image or its picture is not there."""
+    try:
+        shown = {image["id"]: image for image in read_json(place / "question.json")["images"]}
+        files = {id: {name: shown[id][name] for name in ("file", "width", "height")} for id in ids}
+        near = {id: [one["id"] for one in shown[id]["neighbours"]] for id in ids}
+        files |= {
+            one["id"]: {"file": one["file"]} for id in ids for one in shown[id]["neighbours"] if one["id"] not in files
+        }
+    except (BadInput, FileNotFoundError, KeyError, TypeError):  # of an older ssal, or not whole: it is made anew
+        return None
+    return (near, files) if all((place / one["file"]).is_file() for one in files.values()) else None
+
+
+def _made(
+    place: Path, ids: Sequence[str], arm: Arm, images: Images, encoder: Encoder, ledger: Ledger
+) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]]]:
+    """Return neighbours by id, and the pictures of all of them, which are written."""
+    near = _neighbours(ids, images, encoder, ledger)
+    wanted = dict.fromkeys([*ids, *(id for found in near.values() for id in found)])
+    return near, _pictures(place, wanted, ids, arm, images)
 
 
 def _suggestions(

@@ -40,6 +40,6 @@ def answers(
     """Take answers that people gave in a file: all of them, or none."""
     from ssal.exchange import open_round, take
 
-    new, waiting = take(open_round(load(recipe, None), checkpoints, arm, seed), file, accept_valid, who)
-    rest = f"{waiting} images still wait" if waiting else f"none waits any more: type ssal run {recipe}"
+    new, found = take(open_round(load(recipe, None), checkpoints, arm, seed), file, accept_valid, who)
+    rest = found.words() if found.waiting else f"none waits any more: type ssal run {recipe}"
     typer.echo(f"{new} new answers from {file}; {rest}")

@@ -47,10 +47,10 @@ def log(
     seed: Seed = None,
 ) -> None:
     """Print every row as tab-separated text, in the order in which they were written."""
-    from ssal.labelling.ledger import log_lines
+    from ssal.labelling.chain import log_lines
 
     for one in _ledgers(recipe, overrides, checkpoints, arm, seed):
-        for line in log_lines(one):
+        for line in log_lines(one.chain):
             typer.echo(line)
 
 

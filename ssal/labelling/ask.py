@@ -33,7 +33,8 @@ def ask(
 ) -> list[Entry]:
     """Return the ledger entries of round `number` for the chosen images, in the order they were chosen.
 
-    `prepare` leaves what people are shown beside an image, for who asks them, and returns the best suggestion of each.
+    `prepare` leaves what people are shown beside an image, for who asks them, and returns the best suggestion of each;
+    what stands already it brings up to date.
     Raises Waiting where people are still to answer.
     """
     answerer = registry.find("answerer", answered_by)

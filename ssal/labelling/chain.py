@@ -172,3 +172,13 @@ def _statements(script: str) -> list[str]:
             found.append(statement)
             statement = ""
     return found
+
+
+def log_lines(chain: Chain) -> list[str]:
+    """Return a header and every row of a ledger as tab-separated text; line breaks in names stand as spaces."""
+    names = ("position", *COLUMNS)
+    rows = [
+        "\t".join(" ".join(str("" if row[name] is None else row[name]).split()) for name in names)
+        for row in chain.rows()
+    ]
+    return ["\t".join(names), *rows]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssal.labelling.answers import Answer
 from ssal.labelling.chain import Chain
-from ssal.labelling.ledger import ENTRY, GIVEN, RENAMED, SAID, UNDONE, Said, said_of
+from ssal.labelling.ledger import ENTRY, GIVEN, RENAMED, SAID, UNDONE, Names, Said, said_of
 from ssal.labelling.settle import settled_of
 
 
@@ -34,6 +34,15 @@ class Following:
         if rows := self._chain.rows(after=self._position):
             self._position = rows[-1]["position"]
             self._take(rows)
+
+    @property
+    def renamings(self) -> int:
+        """Return how often classes were renamed."""
+        return len(self._renamed)
+
+    def called_now(self, label: str, position: int) -> str:
+        """Return what a class is called now that was called `label` when the ledger ended at `position`."""
+        return Names(self._renamed).of(label, position) or label
 
     def _take(self, rows: Iterable[dict[str, Any]]) -> None:
         changed: set[str] = set()

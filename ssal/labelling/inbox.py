@@ -17,6 +17,7 @@ from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
 from ssal.labelling.ledger import Ledger, Said
+from ssal.labelling.settle import outcome
 from ssal.registry import answerer
 
 TO_LABEL = "to_label.csv"
@@ -37,29 +38,25 @@ def inbox(
     """Return what people answered on the page or in `to_label.csv`; raise Waiting while some images wait.
 
     A first call writes what they are shown. What the file says is taken over into the ledger, as said by who runs this.
-    Of a share `asked_of_two` of the images two people are asked on the page; where they differ, a third look decides.
-    Images that are gone since they were chosen count as skipped.
+    Of a share `asked_of_two` of the images two people answer, whichever way; where they differ, a third look decides.
+    Images that are gone since they were chosen are not waited for, and count as skipped unless somebody answered them.
     Raises BadInput, with line numbers, for ids that were not asked for and classes that are not known; nothing is taken
     from such a file.
     """
     file = folder / TO_LABEL
     paths = {id: images.pool.paths[images.pool.row(id)] for id in sorted(ids) if id in images.pool}
-    gone = {id: Answer(id, SKIPPED, who="ssal") for id in ids if id not in paths}
+    best = prepare()
     if not file.exists():
-        best = prepare()
         write_text(file, csv_text([Question(id, path, *best.get(id, ())) for id, path in paths.items()]))
-    record(accepted(read_csv(file, paths, images.classes)).values(), ledger, number, CSV)
-    settled = ledger.settled()
-    answers = {id: gone.get(id) or settled.get((id, number)) for id in ids}
-    differ = [id for id in ids if (id, number) in settled and answers[id] is None]
-    if waiting := [id for id in ids if answers[id] is None]:
-        told = f", on {len(differ)} of which people differ (a third look decides)" if differ else ""
-        wait = "images wait" if len(waiting) > 1 else "image waits"
+    known = {id: paths.get(id, id) for id in sorted(ids)}  # who answered an image that is gone since did no wrong
+    record(accepted(read_csv(file, known, images.classes)).values(), ledger, number, CSV)
+    found = outcome(ids, paths, ledger.said(), number, asked_of_two)
+    if found.waiting:
         raise Waiting(
-            f"{len(waiting)} {wait} for labels{told}: type ssal label and the recipe, or write a class into the label "
-            f"column of {file} ({listing(images.classes, 10)}); then run the same command again"
+            f"{found.words()}: type ssal label and the recipe, or write a class into the label column of {file} "
+            f"({listing(images.classes, 10)}); then run the same command again"
         )
-    return {id: answer for id, answer in answers.items() if answer is not None}
+    return {id: found.answers.get(id) or Answer(id, SKIPPED, who="ssal") for id in ids}
 
 
 def record(answers: Iterable[Answer], ledger: Ledger, number: int, via: str, who: str = "") -> int:

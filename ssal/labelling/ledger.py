@@ -11,7 +11,7 @@ from typing import Any
 
 from ssal.errors import BadInput, nearest
 from ssal.labelling.answers import LABEL, NONE, SKIPPED, Answer
-from ssal.labelling.chain import COLUMNS, Chain
+from ssal.labelling.chain import Chain
 from ssal.labelling.settle import settled_of
 
 GIVEN = "given"
@@ -148,7 +148,7 @@ class Ledger:
     def entries(self) -> list[Entry]:
         """Return every entry in the order it was written, as answers that came later have corrected it."""
         rows = self.chain.rows()
-        names, later = _Names(rows), settled_of(said_of(rows))
+        names, later = Names(rows), settled_of(said_of(rows))
         entries = []
         for row in rows:
             if row["event"] != ENTRY:
@@ -166,7 +166,7 @@ class Ledger:
 
     def called_now(self, names: Iterable[str]) -> list[str]:
         """Return what classes are called now, for names in files that were written before a class was renamed."""
-        now = _Names(self.chain.rows())
+        now = Names(self.chain.rows())
         return [now.of(name, 0) or name for name in names]
 
     def _there(self) -> Iterator[Entry]:
@@ -212,13 +212,15 @@ class Ledger:
         return {id: numbers[label] for id, label in self.labels().items()}
 
 
-class _Names:
+class Names:
     """What classes are called now that were renamed since."""
 
     def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Take rows of a ledger."""
         self._renamed = [(row["position"], row["about"], row["label"]) for row in rows if row["event"] == RENAMED]
 
     def of(self, label: str | None, position: int) -> str | None:
+        """Return what a label is called now that stands in the row at `position`."""
         for since, old, new in self._renamed:
             if position < since and label == old:
                 label = new
@@ -227,7 +229,7 @@ class _Names:
 
 def said_of(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
     """Return the answers in rows of the ledger, under the names that classes have now; `undone` as in Ledger.said."""
-    names = _Names(rows)
+    names = Names(rows)
     gone = set() if undone else {int(row["about"]) for row in rows if row["event"] == UNDONE}
     return [
         Said(
@@ -246,13 +248,3 @@ def said_of(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def log_lines(ledger: Ledger) -> list[str]:
-    """Return a header and every row of a ledger as tab-separated text; line breaks in names stand as spaces."""
-    names = ("position", *COLUMNS)
-    rows = [
-        "\t".join(" ".join(str("" if row[name] is None else row[name]).split()) for name in names)
-        for row in ledger.chain.rows()
-    ]
-    return ["\t".join(names), *rows]

@@ -1,14 +1,26 @@
-"""What the answers of several people to one image come to."""
+"""What the answers of several people to one image come to, and which images a round still waits for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssal.labelling.answers import SKIPPED, Answer
+from ssal.labelling.files.words import plain
 
 if TYPE_CHECKING:
     from ssal.labelling.ledger import Said
+
+person = plain
+"""Who somebody is, by their name: whatever its case and spaces it is one person's."""
+
+
+def looks(answers: Iterable[Answer]) -> dict[str, Answer]:
+    """Return what everybody who answered said last, by person; those who skipped have not answered."""
+    last = {person(answer.who): answer for answer in answers}
+    return {who: answer for who, answer in last.items() if answer.kind != SKIPPED}
 
 
 def settle(answers: Sequence[Answer]) -> Answer | None:
@@ -17,8 +29,7 @@ def settle(answers: Sequence[Answer]) -> Answer | None:
     Of each person the last answer counts. Who skipped an image leaves it to the others. Answers that differ are settled
     by a third look, which stands alone here.
     """
-    last = {answer.who: answer for answer in answers}
-    looked = [answer for answer in last.values() if answer.kind != SKIPPED] or list(last.values())
+    looked = list(looks(answers).values()) or list(answers)[-1:]
     if len({(answer.kind, answer.label) for answer in looked}) != 1:
         return None
     return looked[-1]
@@ -31,3 +42,70 @@ def settled_of(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
         of.setdefault((one.answer.id, one.round), []).append(one)
     decided = {place: [one for one in all_of if one.decides][-1:] or all_of for place, all_of in of.items()}
     return {place: settle([one.answer for one in counting]) for place, counting in decided.items()}
+
+
+def shared_by_two(ids: Iterable[str], share: float) -> set[str]:
+    """Return the share of `ids` that two people are each asked about: the first ones by a hash, whatever the order.
+
+    The ids are all that a round has chosen, those that are gone since among them, so that none joins or leaves.
+    """
+    ordered = sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())
+    return set(ordered[: round(share * len(ordered))])
+
+
+def lacking(answers: Sequence[Answer], people: int) -> int:
+    """Return how many more of the `people` who are asked about an image have to answer it.
+
+    Skipping is no answer; but what all of them have skipped is left as skipped.
+    """
+    return max(0, people - (len(looks(answers)) or len({person(answer.who) for answer in answers})))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the answers to a round's images come to so far."""
+
+    answers: dict[str, Answer]
+    """Of the images whose answers are complete, by id."""
+    waiting: list[str]
+    """The images that are there and still lack answers; those of the two lists below are among them."""
+    differ: list[str]
+    """Where people disagree."""
+    second: list[str]
+    """Where one of two people has looked."""
+
+    def words(self) -> str:
+        """Return how many images wait, and for what; to be said only where some do."""
+        count = len(self.waiting)
+        told = f"{count} images wait for labels" if count > 1 else f"{count} image waits for labels"
+        if self.differ:
+            told += f", on {len(self.differ)} of which people differ (a third look decides)"
+        if self.second:
+            told += (
+                f", of which {len(self.second)} wait{'s' * (len(self.second) == 1)} for a second person "
+                "(where there is none: labelling.asked_of_two=0)"
+            )
+        return told
+
+
+def outcome(ids: Iterable[str], there: Container[str], said: Iterable[Said], number: int, share: float) -> Outcome:
+    """Return what people `said` of the images `ids` of round `number`, a `share` of which two people answer.
+
+    Images that are no longer `there` are not waited for.
+    """
+    ids = list(ids)
+    two = shared_by_two(ids, share)
+    of: dict[str, list[Said]] = {}
+    for one in said:
+        if one.round == number:
+            of.setdefault(one.answer.id, []).append(one)
+    settled = {id: answer for (id, _), answer in settled_of(one for all_of in of.values() for one in all_of).items()}
+    lack = {id: lacking([one.answer for one in of.get(id, ())], 1 + (id in two)) for id in ids}
+    answers = {id: answer for id in ids if not lack[id] and (answer := settled.get(id))}
+    waiting = [id for id in ids if id in there and id not in answers]
+    return Outcome(
+        answers,
+        waiting,
+        differ=[id for id in waiting if id in settled and settled[id] is None],
+        second=[id for id in waiting if lack[id] == 1 and id in two],
+    )

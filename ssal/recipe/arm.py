@@ -25,6 +25,7 @@ EXTENSIONS = {
     "data.download",
     "data.classes",
     "acquisition.budget",
+    "labelling.asked_of_two",
     "evaluation.references",
     "evaluation.networks",
 }

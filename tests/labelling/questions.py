@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from ssal.labelling.ledger import Entry, Ledger
+from ssal.labelling.settle import shared_by_two
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NAME = "signs"
@@ -51,9 +52,12 @@ def write_question(
             one |= {"suggestions": [[digit, 0.41 + at % 5 / 10], [other, 0.1]], "why": f"unsure: {digit} or {other}"}
             for near in range(2):
                 save(folder / f"n_{at:04}_{near}.webp", row + 10 * near + 10, 32)
-                one["neighbours"].append({"file": f"n_{at:04}_{near}.webp", "label": digit})
+                one["neighbours"].append({"id": "", "file": f"n_{at:04}_{near}.webp", "label": digit})
         shown.append(one)
-    question = {"round": number, "classes": list(classes), "images": shown, "asked_of_two": asked_of_two}
+    two = shared_by_two([one["id"] for one in shown], asked_of_two)
+    for one in shown:
+        one["people"] = 1 + (one["id"] in two)
+    question = {"round": number, "position": 0, "classes": list(classes), "images": shown}
     write_json(folder, question | {"chosen_by": "margin; one in ten is drawn at random to measure accuracy"})
     return folder
 

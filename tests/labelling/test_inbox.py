@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import getpass
+import json
 from pathlib import Path
 
 import pytest
@@ -264,3 +265,92 @@ def test_people_who_differ_are_told_and_a_third_look_decides(ssal: CommandLine) 
     ledger.say([Said(Answer(ids[0], LABEL, wrong, "eve"), 0, "page", decides=True)])
     assert str(to_label(1)) in run(ssal).err
     assert {entry.id: (entry.label, entry.who) for entry in ledger.asked_in(0)}[ids[0]] == (wrong, "eve")
+
+
+TWO = "labelling.asked_of_two=0.4"
+
+
+def shared(number: int = 0) -> dict[str, int]:
+    """Return of how many people each image is asked on the page."""
+    question = json.loads((CELL / f"round_{number}/question/question.json").read_text())
+    return {image["id"]: image["people"] for image in question["images"]}
+
+
+def test_the_run_waits_for_the_second_person_as_the_page_does(ssal: CommandLine) -> None:
+    run(ssal, TWO)
+    two = [id for id, people in shared().items() if people == 2]
+    assert len(two) == 2
+    answer(to_label(0))
+    said = run(ssal, TWO)
+    assert said.code == 3 and said.err.startswith("2 images wait for labels, of which 2 wait for a second person")
+    ledger = Ledger(CELL / "ledger.sqlite")
+    mine = {one.answer.id: one.answer for one in ledger.said()}
+    ledger.say([Said(Answer(id, LABEL, mine[id].label, getpass.getuser().upper()), 0, "page") for id in two])
+    assert "of which 2 wait for a second person" in run(ssal, TWO).err, "one person alone is never two"
+    ledger.say([Said(Answer(two[0], LABEL, mine[two[0]].label, "ben"), 0, "page")])
+    ledger.say([Said(Answer(two[1], "skipped", None, "ben"), 0, "page")])
+    said = run(ssal, TWO)
+    assert said.err.startswith("1 image waits for labels, of which 1 waits for a second person"), "skipped is no answer"
+    wrong = next(name for name in NAMES if name != mine[two[1]].label)
+    ledger.say([Said(Answer(two[1], LABEL, wrong, "ben"), 0, "page")])
+    said = run(ssal, TWO)
+    assert said.err.startswith("1 image waits for labels, on 1 of which people differ (a third look decides): ")
+    ledger.say([Said(Answer(two[1], LABEL, wrong, "eve"), 0, "page", decides=True)])
+    assert str(to_label(1)) in run(ssal, TWO).err
+    assert {entry.id: entry.label for entry in ledger.asked_in(0)}[two[1]] == wrong
+
+
+def test_files_that_name_people_count_as_people(ssal: CommandLine) -> None:
+    Path("project.yaml").write_text(RECIPE.replace("answered_by: inbox", "answered_by: inbox, asked_of_two: 1"))
+    run(ssal)
+    asked = rows(to_label(0))
+    label = {row["id"]: Path(row["path"]).name.split("_")[0] for row in asked}
+    lines = [f"{id},{name}" for id, name in label.items()]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    said = ssal("answers", "project.yaml", "answers.csv", "--who", "ann")
+    assert "5 new answers" in said.out and "5 images wait for labels, of which 5 wait for a second person" in said.out
+    assert "0 new answers" in ssal("answers", "project.yaml", "answers.csv", "--who", "ann").out
+    Path("half.csv").write_text("\n".join(["id,label", *lines[:2]]) + "\n")
+    assert "of which 3 wait for a second person" in ssal("answers", "project.yaml", "half.csv", "--who", "ben").out
+    choices = {"type": "choices", "from_name": "choice", "to_name": "image"}
+    tasks = [
+        {
+            "data": {"image_id": id},
+            "annotations": [
+                {"completed_by": who, "result": [{**choices, "value": {"choices": [name]}}]} for who in (7, 8)
+            ],
+        }
+        for id, name in label.items()
+    ]
+    Path("export.json").write_text(json.dumps(tasks[2:]))
+    said = ssal("answers", "project.yaml", "export.json")
+    assert "6 new answers" in said.out and "none waits any more" in said.out, "two people in one file are two"
+    assert run(ssal).code == 3 and bought() == 5
+
+
+def test_one_person_alone_turns_it_off(ssal: CommandLine) -> None:
+    run(ssal, TWO)
+    answer(to_label(0), 4)
+    assert "(where there is none: labelling.asked_of_two=0)" in run(ssal, "labelling.asked_of_two=1").err
+    said = run(ssal, "labelling.asked_of_two=0")
+    assert said.code == 3 and said.err.startswith("1 image waits for labels: ")
+    assert set(shared().values()) == {1}, "the page follows"
+    answer(to_label(0))
+    assert str(to_label(1)) in run(ssal, "labelling.asked_of_two=0").err
+    assert str(to_label(1)) in run(ssal, TWO).err and sorted(shared(1).values()) == [1, 1, 1, 2, 2]
+
+
+def test_of_images_that_are_gone_nobody_answers_twice(ssal: CommandLine) -> None:
+    run(ssal, TWO)
+    before = shared()
+    gone, other = (id for id, people in before.items() if people == 2)
+    answer(to_label(0))
+    run(ssal, TWO)
+    (path,) = (Path("pictures") / row["path"] for row in rows(to_label(0)) if row["id"] == gone)
+    path.unlink()
+    assert run(ssal, TWO).err.startswith("1 image waits for labels, of which 1 waits for a second person")
+    assert shared() == {id: people for id, people in before.items() if id != gone}, "none joins in its place"
+    ledger = Ledger(CELL / "ledger.sqlite")
+    label = next(one.answer.label for one in ledger.said() if one.answer.id == other)
+    ledger.say([Said(Answer(other, LABEL, label, "ben"), 0, "page")])
+    assert str(to_label(1)) in run(ssal, TWO).err

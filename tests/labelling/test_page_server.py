@@ -274,11 +274,36 @@ def test_what_two_are_asked_is_offered_to_each_and_to_no_third(tmp_path: Path) -
     page.say(0, "one", "ann")
     assert page.progress("ann")["second"] == 1 and page.look("ann") == [1] and not page.progress()["done"]
     page.say(1, "one", "ann")
-    assert page.look("ann") == [] and page.progress("ann")["done"] and page.progress("ann")["second"] == 2
+    assert page.look("ann") == [] and page.progress("ann")["second"] == 2 and not page.progress()["done"]
+    assert page.look(" ANN") == [], "the same person by another spelling"
     assert page.look("ben") == [0, 1]
     page.say(0, "one", "ben")
     page.say(1, "two", "ben")
     assert page.look("eve") == [] and page.progress("eve")["differ"] == 1 and not page.progress()["done"]
+    page.say(1, "one", "ann", decides=True)
+    assert page.progress()["done"]
+
+
+def test_skipping_is_no_answer_of_one_of_two(tmp_path: Path) -> None:
+    write_question(cell_of(tmp_path), images=1, asked_of_two=1.0)
+    page = Page(cell_of(tmp_path))
+    page.say(0, "one", "ann")
+    page.say(0, SKIPPED, "ben")
+    assert page.progress()["second"] == 1 and not page.progress()["done"]
+    assert page.look("ben", look="skipped") == [0]
+    page.say(0, "one", "eve")
+    assert page.progress()["done"] and page.progress()["second"] == 0
+
+
+def test_a_third_look_is_taken_only_where_people_differ_and_may_be_changed(tmp_path: Path) -> None:
+    write_question(cell_of(tmp_path), images=2, asked_of_two=1.0)
+    page = Page(cell_of(tmp_path))
+    page.say(0, "one", "ann", decides=True)
+    assert [one.decides for one in page.ledger.said()] == [False] and page.progress()["second"] == 1
+    page.say(0, "two", "ben")
+    assert page.say(0, "two", "eve", decides=True) == page.say(0, "two", "eve", decides=True) == [3]
+    page.say(0, "three", "eve")
+    assert [answer.label for answer in page.ledger.settled().values() if answer] == ["three"]
 
 
 def test_a_third_look_settles_what_people_disagree_on(page: Page) -> None:

@@ -12,15 +12,16 @@ from ssal.errors import BadInput
 from ssal.labelling.answers import LABEL, Answer
 from ssal.labelling.ledger import GIVEN, Entry, Ledger, Said
 from ssal.labelling.server.leases import SECONDS, Leases
-from ssal.labelling.server.question import find_cell, read_question, shared_by_two
+from ssal.labelling.server.question import find_cell, read_question
 
 
 def test_a_question_comes_as_it_was_written(tmp_path: Path) -> None:
-    folder = write_question(cell_of(tmp_path), images=4, asked_of_two=0.5)
+    folder = write_question(cell_of(tmp_path), images=4)
     question, key = read_question(folder)
     assert question.model_dump(mode="json") == read_json(folder)
-    assert len(question.of_two()) == 2 and key == read_question(folder)[1]
-    write_json(folder, read_json(folder) | {"chosen_by": "random"})
+    write_json(folder, read_json(folder) | {"classes": ["other"]})
+    assert read_question(folder)[1] == key, "of the same images people go on where they are"
+    write_json(folder, read_json(folder) | {"images": read_json(folder)["images"][1:]})
     assert read_question(folder)[1] != key
 
 
@@ -28,11 +29,12 @@ def test_a_question_comes_as_it_was_written(tmp_path: Path) -> None:
     ("change", "told"),
     [
         ({"round": -1}, "round"), ({"round": "0"}, "round"), ({"classes": []}, "classes"), ({"images": []}, "images"),
-        ({"classes": ["one", "one"]}, "twice"), ({"asked_of_two": 1.5}, "asked_of_two"), ({"more": 1}, "more"),
+        ({"classes": ["one", "one"]}, "twice"), ({"position": -1}, "position"), ({"more": 1}, "more"),
         *(({"images": [change]}, told) for change, told in (
             ({"file": "../../ledger.sqlite"}, "file"), ({"file": "/etc/passwd"}, "file"),
             ({"file": "a.webp\n"}, "file"),
             ({"file": "0000.png"}, "file"), ({"file": ".webp"}, "file"), ({"width": 0}, "width"), ({"id": ""}, "id"),
+            ({"people": 0}, "people"), ({"people": 3}, "people"), ({"people": True}, "people"),
             ({"suggestions": [["one", 1.5]]}, "suggestions"),
             ({"neighbours": [{"file": "x/y.webp", "label": "a"}]}, "file"),
             ({"file": "gone.webp"}, "1 images are not there"),
@@ -57,12 +59,6 @@ def test_a_link_is_no_image(tmp_path: Path) -> None:
     (folder / "0000.webp").symlink_to("/etc/passwd")
     with pytest.raises(BadInput, match="0000.webp"):
         read_question(folder)
-
-
-def test_the_same_images_are_asked_of_two_whatever_their_order() -> None:
-    ids = [f"{number:016x}" for number in range(200)]
-    assert shared_by_two(ids, 0.1) == shared_by_two(ids[::-1], 0.1) and len(shared_by_two(ids, 0.1)) == 20
-    assert shared_by_two(ids, 0.05) < shared_by_two(ids, 0.1) and shared_by_two(ids, 0) == set()
 
 
 def test_the_first_cell_that_waits_is_found(tmp_path: Path) -> None:

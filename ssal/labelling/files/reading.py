@@ -14,7 +14,7 @@ from ssal.errors import BadInput
 from ssal.labelling.answers import SHOWN, SKIPPED, Answer
 from ssal.labelling.files.asked import Asked
 from ssal.labelling.files.questions import shown_path
-from ssal.labelling.files.words import Unclear, Words
+from ssal.labelling.files.words import Unclear, Words, plain
 
 log = logging.getLogger("ssal")
 
@@ -41,6 +41,8 @@ class Read:
     """One line each: where, what was expected, what came, what to type."""
     notes: list[str] = field(default_factory=list)
     """What was mended on the way."""
+    seconded: list[Answer] = field(default_factory=list)
+    """The same answers of other people who are named; an image that two people are asked about takes both."""
 
 
 def accepted(read: Read, accept_valid: bool = False) -> dict[str, Answer]:
@@ -115,7 +117,14 @@ class Reading:
                         f"image {answer.id} has two labels, {_by(first)} and {_by(answer)}; leave the right one alone"
                     )
         certain = {id: answers[id] for id in self.asked.ids if id in answers and id not in differing}
-        return Read(certain, [text for _, text in sorted(self._problems, key=lambda one: one[0])], self.notes)
+        others = {(a.id, plain(a.who)): a for _, _, a in self._said if a.id in certain and a.who}
+        seconded = [
+            answer
+            for (id, who), answer in others.items()
+            if who != plain(certain[id].who) and (answer.kind, answer.label) == (certain[id].kind, certain[id].label)
+        ]
+        problems = [text for _, text in sorted(self._problems, key=lambda one: one[0])]
+        return Read(certain, problems, self.notes, seconded)
 
 
 def _by(answer: Answer) -> str:

@@ -20,7 +20,7 @@ from ssal.errors import BadInput
 from ssal.labelling.answers import LABEL, Answer
 from ssal.labelling.server.desk import Desk
 from ssal.labelling.server.guard import Guard
-from ssal.labelling.server.question import Cell, Part, Shown, read_image, read_question
+from ssal.labelling.server.question import FILE, Cell, Part, Shown, read_image, read_question
 
 HERE = Path(__file__).parent
 FILES = {
@@ -100,8 +100,18 @@ class Place:
         self._open(folder)
 
     def _open(self, folder: Path) -> None:
+        self._written = _written(folder)
         question, self._key = read_question(folder)
         self._desk = Desk(question, folder, self._cell.ledger)
+
+    def _renew(self, folder: Path) -> None:
+        """Take what the run has written anew; of the same images people go on where they are."""
+        self._written = _written(folder)
+        question, key = read_question(folder)
+        if key == self._key:
+            self._desk.renew(question)
+        else:
+            self._open(folder)
 
     def current(self) -> tuple[str, Desk]:
         """Return the key and the desk of the question that waits, or of the last one that did."""
@@ -110,6 +120,8 @@ class Place:
                 self._looked = self._now()
                 if self._desk.finished() and (folder := self._cell.question()):
                     self._open(folder)
+                elif _written(self._desk.folder) not in (0, self._written):
+                    self._renew(self._desk.folder)
             return self._key, self._desk
 
     def desk(self, key: str) -> Desk:
@@ -143,7 +155,7 @@ def make_app(
     @app.get("/api/question")
     def question() -> dict[str, Any]:
         key, desk = place.current()
-        asked = desk.question.model_dump(include={"round", "classes", "chosen_by", "asked_of_two"})
+        asked = desk.question.model_dump(include={"round", "classes", "chosen_by"})
         return asked | {"key": key, "recipe": recipe, "command": command, "who": who}
 
     @app.post("/api/look")
@@ -195,6 +207,12 @@ def make_app(
     return Guard(app, host=host, port=port, token=token, open_paths=OPEN_PATHS)
 
 
+def _written(folder: Path) -> int:
+    """Return when a question was written; 0 where it is gone, and what is in memory goes on."""
+    path = folder / FILE
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def _image(desk: Desk, number: int) -> Shown:
     if number >= len(desk.question.images):
         raise HTTPException(404, "no such image")
@@ -203,9 +221,10 @@ def _image(desk: Desk, number: int) -> Shown:
 
 def _answer(desk: Desk, given: Given, who: str) -> Answer:
     image = _image(desk, given.number)
-    if given.label not in (desk.question.classes if given.kind == LABEL else (None,)):
+    label = desk.class_of(given.label)
+    if (label is not None) != (given.kind == LABEL) or (label is None and given.label is not None):
         raise HTTPException(422, "expected a label, which is one of the classes, or no label; nothing was written")
-    return Answer(image.id, given.kind, given.label, who, given.seconds)
+    return Answer(image.id, given.kind, label, who, given.seconds)
 
 
 def _picture(path: Path) -> Response:

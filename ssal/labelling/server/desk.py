@@ -12,6 +12,7 @@ from ssal.labelling.following import Following
 from ssal.labelling.ledger import Ledger, Said
 from ssal.labelling.server.leases import Leases
 from ssal.labelling.server.question import Question, Shown
+from ssal.labelling.settle import lacking, looks, person
 
 HAND = 4
 """The image that is shown and the next three, which the page fetches ahead."""
@@ -31,14 +32,37 @@ class Desk:
 
     def __init__(self, question: Question, folder: Path, ledger: Path) -> None:
         """Read what was answered before."""
-        self.question = question
         self.folder = folder
         self._ledger = Ledger(ledger)
         self._following = Following(self._ledger.chain, question.round)
         self._leases = Leases()
-        self._of_two = question.of_two()
         self._numbers = {image.id: number for number, image in enumerate(question.images)}
         self._lock = threading.Lock()
+        self.renew(question)
+
+    def renew(self, question: Question) -> None:
+        """Take what the run has written anew of the same images: other classes, or how many people are asked."""
+        with self._lock:
+            self._written, self._renamings = question, -1
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Read what was written since the last look; classes are called as they are called now."""
+        self._following.catch_up()
+        if self._renamings != self._following.renamings:
+            self._renamings = self._following.renamings
+            self.question = self._written.called(self._called_now)
+
+    def _called_now(self, label: str) -> str:
+        return self._following.called_now(label, self._written.position)
+
+    def class_of(self, label: str | None) -> str | None:
+        """Return the class that a page means, which may know it by an earlier name; None where it is none."""
+        with self._lock:
+            self._catch_up()
+            known = self.question.classes
+            found = label if label is None or label in known else self._called_now(label)
+            return found if found in known else None
 
     def look(self, who: str, look: str, label: str | None = None, number: int | None = None) -> dict[str, Any]:
         """Return images for `who` to look at, which nobody else is then shown for a while, and how far all is.
@@ -47,7 +71,7 @@ class Desk:
         without a suggestion where it is None) or again (the image `number`, answered or not).
         """
         with self._lock:
-            self._following.catch_up()
+            self._catch_up()
             free = [n for n in range(len(self.question.images)) if self._leases.free(n, who)]
             stages = {n: stage for n in free if (stage := self._stage(who, n)) is not None}
             queue = sorted((n for n in stages if stages[n] != MY_SKIPPED), key=lambda n: (stages[n], n))
@@ -68,6 +92,7 @@ class Desk:
                 "progress": self._progress(who, len(queue)),
                 "groups": self._groups(queue),
                 "recent": self._recent(who),
+                "classes": self.question.classes,
             }
 
     def answer(self, who: str, answers: Mapping[int, Answer], decides: bool = False) -> list[int]:
@@ -77,17 +102,17 @@ class Desk:
         be written; then nothing was.
         """
         with self._lock:
-            self._following.catch_up()
+            self._catch_up()
             standing = {number: self._mine(who, number) for number in answers}
             positions = {
                 number: one.position
                 for number, a in answers.items()
                 if (one := standing[number])
                 and (one.answer.kind, one.answer.label, one.answer.seconds) == (a.kind, a.label, a.seconds)
-                and one.decides == decides
+                and one.decides == self._settles(who, number, decides)
             }
             new = {
-                number: Said(a, self.question.round, VIA, decides)
+                number: Said(a, self.question.round, VIA, self._settles(who, number, decides))
                 for number, a in answers.items()
                 if number not in positions
             }
@@ -98,7 +123,7 @@ class Desk:
     def undo(self, who: str, positions: Sequence[int] | None) -> list[dict[str, Any]]:
         """Take back those of the person's own answers that stand there, or the last one, and return what they were."""
         with self._lock:
-            self._following.catch_up()
+            self._catch_up()
             own = {one.position: one for one in self._by(who)}
             wanted = sorted(own)[-1:] if positions is None else [p for p in positions if p in own]
             taken = [own[position] for position in wanted]
@@ -109,50 +134,55 @@ class Desk:
     def finished(self) -> bool:
         """Say whether the run has taken the answers."""
         with self._lock:
-            self._following.catch_up()
+            self._catch_up()
             return self._following.finished
 
     def _said(self, number: int) -> list[Said]:
         return self._following.said.get(self.question.images[number].id, [])
 
+    def _settles(self, who: str, number: int, decides: bool) -> bool:
+        """Say whether an answer is a third look: of people who differ, or in place of one's own third look."""
+        mine = self._mine(who, number)
+        return (decides and self._differ(number)) or bool(mine and mine.decides)
+
     def _by(self, who: str) -> list[Said]:
         """Return all that `who` said, in the order in which it came."""
-        found = [one for said in self._following.said.values() for one in said if one.answer.who == who]
+        me = person(who)
+        found = [one for said in self._following.said.values() for one in said if person(one.answer.who) == me]
         return sorted((one for one in found if one.answer.id in self._numbers), key=lambda one: one.position)
 
     def _mine(self, who: str, number: int) -> Said | None:
-        return next((one for one in reversed(self._said(number)) if one.answer.who == who), None)
+        me = person(who)
+        return next((one for one in reversed(self._said(number)) if person(one.answer.who) == me), None)
 
     def _differ(self, number: int) -> bool:
         id = self.question.images[number].id
         return id in self._following.settled and self._following.settled[id] is None
 
-    def _lookers(self, number: int) -> set[str]:
-        """Return who has said more of an image than that they skip it."""
-        last = {one.answer.who: one.answer.kind for one in self._said(number)}
-        return {who for who, kind in last.items() if kind != SKIPPED}
+    def _answers(self, number: int) -> list[Answer]:
+        return [one.answer for one in self._said(number)]
 
-    def _enough(self, number: int) -> bool:
-        """Say whether nobody needs to look at an image any more, but for a third look."""
-        wanted = 2 if number in self._of_two else 1
-        return len(self._lookers(number)) >= wanted or any(one.decides for one in self._said(number))
+    def _lacking(self, number: int) -> int:
+        return lacking(self._answers(number), self.question.images[number].people)
 
     def _stage(self, who: str, number: int) -> int | None:
         """Return when an image is offered to `who`; None where it is not."""
         if not self._said(number):
             return FRESH
-        people = {one.answer.who for one in self._said(number)}
-        lookers = self._lookers(number)
-        if who in lookers or self._enough(number):
+        people = {person(one.who) for one in self._answers(number)}
+        lookers = looks(self._answers(number)).keys()
+        if person(who) in lookers or len(lookers) >= self.question.images[number].people:
             return None
-        return MY_SKIPPED if who in people else PASSED_ON if people - lookers else FRESH
+        return MY_SKIPPED if person(who) in people else PASSED_ON if people - lookers else FRESH
 
     def _view(self, number: int, who: str, everybody: bool) -> dict[str, Any]:
         image = self.question.images[number]
         return image.model_dump(exclude={"file", "neighbours"}) | {
             "number": number,
             "neighbours": [neighbour.label for neighbour in image.neighbours],
-            "said": [self._told(one) for one in self._said(number) if everybody or one.answer.who == who],
+            "said": [
+                self._told(one) for one in self._said(number) if everybody or person(one.answer.who) == person(who)
+            ],
         }
 
     def _told(self, one: Said) -> dict[str, Any]:
@@ -163,7 +193,8 @@ class Desk:
             self._following.settled[image.id] for image in self.question.images if image.id in self._following.settled
         ]
         kinds = [answer.kind for answer in settled if answer]
-        second = sum(len(self._lookers(n)) == 1 and not self._enough(n) for n in self._of_two)
+        lacks = [self._lacking(number) for number in range(len(self.question.images))]
+        second = sum(lack == 1 and image.people == 2 for lack, image in zip(lacks, self.question.images, strict=True))
         mine = self._by(who)
         measured = [one.answer.seconds for one in mine if one.answer.seconds is not None]
         return {
@@ -179,7 +210,7 @@ class Desk:
             ),
             "pace": sum(measured[-PACE:]) / len(measured[-PACE:]) if measured else None,
             "minutes": sum(measured) / 60,
-            "done": len(settled) == len(self.question.images) and None not in settled,
+            "done": not any(lacks) and None not in settled,
             "taken": self._following.finished,
         }
 

@@ -34,13 +34,20 @@ async function begin() {
   one("title").textContent = `${recipe}, round ${round}`;
   one("chosen").textContent = `Asked by ${chosen}`;
   one("why-asked").textContent = `How these images were chosen: ${chosen}.`;
-  showClasses(classes, (label) => answer("label", label));
-  grid.begin(classes);
+  takeClasses(classes);
   Object.assign(state, { hand: [], shown: null, written: [], turn: state.turn + 1 });
   if (!state.who && state.question.who) name(state.question.who);
   if (!state.who) return askName();
   name(state.who);
   await look("queue");
+}
+
+/** Show the classes that can be answered now; one may be added or renamed while people answer. */
+function takeClasses(classes) {
+  state.question.classes = classes;
+  showClasses(classes, (label) => answer("label", label));
+  grid.begin(classes);
+  if (state.shown) showModel(state.question.key, state.shown, state.sees);
 }
 
 /** Ask for images and show them; what comes too late, because something was answered since, is left. */
@@ -55,6 +62,7 @@ async function look(kind, more = {}, quietly = false) {
   const found = await kept(() => ask("look", asking(wanted)));
   if (!found || turn !== state.turn || (quietly && state.busy)) return;
   Object.assign(state, { progress: found.progress, recent: found.recent, groups: found.groups });
+  if (found.classes.join("\n") !== state.question.classes.join("\n")) takeClasses(found.classes);
   state.hand = state.look === "skipped" ? found.images.filter((shown) => !state.passed.has(shown.number)) : found.images;
   if (state.look !== "queue" && state.look !== "grid" && !state.hand.length) return look("queue");
   if (state.look === "grid" && !quietly && !state.hand.length) {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,7 @@ from ssal.labelling.following import Following
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.webp$")]
 Name = Annotated[str, Field(min_length=1)]
+FILE = "question.json"
 MOST_BYTES = 32 * 2**20
 """No image of at most 1,600 pixels a side is larger."""
 
@@ -33,6 +36,7 @@ class Neighbour(Part):
 
     file: FileName
     label: Name
+    id: str = ""
 
 
 class Shown(Part):
@@ -49,6 +53,8 @@ class Shown(Part):
     why: str = ""
     """Why this image is asked about."""
     neighbours: tuple[Neighbour, ...] = ()
+    people: int = Field(1, ge=1, le=2)
+    """How many people are each asked about it."""
 
 
 class Question(Part):
@@ -58,8 +64,8 @@ class Question(Part):
     classes: tuple[Name, ...] = Field(min_length=1)
     chosen_by: str
     images: tuple[Shown, ...] = Field(min_length=1)
-    asked_of_two: float = Field(0.0, ge=0, le=1)
-    """Share of the images that two people are each asked about."""
+    position: int = Field(0, ge=0)
+    """The ledger's last row when this was written: classes that were renamed later stand here under their old names."""
 
     @model_validator(mode="after")
     def _agree(self) -> Question:
@@ -69,27 +75,28 @@ class Question(Part):
             raise ValueError("an id or a class stands there twice")
         return self
 
-    def of_two(self) -> frozenset[int]:
-        """Return the numbers of the images that two people are each asked about."""
-        chosen = shared_by_two([image.id for image in self.images], self.asked_of_two)
-        return frozenset(number for number, image in enumerate(self.images) if image.id in chosen)
+    def called(self, now: Callable[[str], str]) -> Question:
+        """Return the same question with every class by what it is called `now`; of two that became one, the first."""
 
+        def shown(image: Shown) -> Shown:
+            suggestions: dict[str, float] = {}
+            for name, share in image.suggestions:
+                suggestions.setdefault(now(name), share)
+            near = tuple(one.model_copy(update={"label": now(one.label)}) for one in image.neighbours)
+            return image.model_copy(update={"suggestions": tuple(suggestions.items()), "neighbours": near})
 
-def shared_by_two(ids: list[str], share: float) -> set[str]:
-    """Return the share of `ids` that two people are each asked about: the first ones by a hash, whatever the order."""
-    ordered = sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())
-    return set(ordered[: round(share * len(ids))])
+        classes = tuple(dict.fromkeys(map(now, self.classes)))
+        return self.model_copy(update={"classes": classes, "images": tuple(map(shown, self.images))})
 
 
 def read_question(folder: Path) -> tuple[Question, str]:
-    """Return the question in `folder` and a key that follows from its content.
+    """Return the question in `folder` and a key that follows from its images and their numbers.
 
     Raises BadInput where question.json is not whole, or a file that it names is not an image of its own.
     """
-    path = folder / "question.json"
+    path = folder / FILE
     try:
-        text = path.read_bytes()
-        question = Question.model_validate_json(text)
+        question = Question.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         told = _told(error) if isinstance(error, ValidationError) else str(error)
         raise BadInput(f"{path}: {told}; remove {folder} and run the recipe again, which makes it anew") from error
@@ -100,7 +107,8 @@ def read_question(folder: Path) -> tuple[Question, str]:
             f"{folder}: {len(missing)} images are not there ({listing(missing)}); remove {folder} and run the recipe "
             "again, which makes it anew"
         )
-    return question, hashlib.sha256(str(folder).encode() + text).hexdigest()[:16]
+    key = json.dumps([str(folder), *([image.id, image.file] for image in question.images)])
+    return question, hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def read_image(path: Path) -> bytes:
@@ -132,7 +140,7 @@ class Cell:
         return None if last is None or Following(Chain(self.ledger), last).finished else found[last]
 
 
-QUESTION = "round_*/question/question.json"
+QUESTION = f"round_*/question/{FILE}"
 
 
 def find_cell(recipe: Path, checkpoints: Path, arm: str = "", seed: int | None = None) -> Cell:

@@ -72,12 +72,13 @@ export function filterClasses(typed) {
 
 /** Show how far all is and how fast it goes. */
 export function showProgress(progress, recipe) {
-  const { images, answered, skipped, differ, pace, left, minutes } = progress;
+  const { images, answered, skipped, differ, second, pace, left, minutes } = progress;
   one("bar").max = images;
   one("bar").value = answered;
   const facts = [`${answered} of ${images} answered`];
   if (skipped) facts.push(`${skipped} skipped`);
   if (differ) facts.push(`${differ} answered differently`);
+  if (second) facts.push(`${count(second, "waits", "wait")} for a second person`);
   if (pace) {
     facts.push(`${Math.round(60 / pace)} a minute`);
     if (left) facts.push(`${count(Math.max(1, Math.round((left * pace) / 60)), "minute")} left`);
@@ -127,13 +128,15 @@ export function showRest(progress, command) {
   } else if (skipped) {
     title = `Nothing is left but ${count(skipped, "image")} you skipped`;
     lines.push("Look again, or finish and leave them: they count as asked, and may be asked again later.");
+  } else if (second) {
+    title = `${count(second, "image waits", "images wait")} for a second person`;
   } else if (done) {
     title = `All ${images} images have an answer`;
   } else {
     lines.push("What they leave comes here by itself.");
   }
   if (second && !taken) {
-    lines.push(`${count(second, "image")} should be answered by a second person too, who may open this page under another name.`);
+    lines.push(`${count(second, "image")} should be answered by a second person too, who opens this page under another name (above, at the right). Where there is nobody else, add labelling.asked_of_two=0 to the command: ${command} labelling.asked_of_two=0`);
   }
   one("rest-title").textContent = title;
   one("rest-more").replaceChildren(...lines.map((textContent) => make("p", { textContent })));
