@@ -60,14 +60,24 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
 
 
 def finished(arm: Arm, folder: Path) -> dict[str, Any] | None:
-    """Return what made the finished run in `folder`, for `unchanged`; None where labels or measurements are missing."""
+    """Return what made the finished run in `folder`, for `unchanged`; None where labels or measurements are missing.
+
+    Nor is a run finished any more where people have corrected a label that its last learner was trained on.
+    """
     if not ((folder / "finished.json").exists() and (folder / "run.json").exists()):
         return None
     done = read_json(folder / "finished.json")
     learners = done.get("learners", [-1])
     measured = all((folder / f"round_{number}" / "metrics.json").exists() for number in learners)
     record: dict[str, Any] = read_json(folder / "run.json")
+    if arm.asks_people and done.get("answers") != answers_of(Ledger(folder / "ledger.sqlite")):
+        return None
     return record if measured and done["labels_bought"] == arm.budget else None
+
+
+def answers_of(ledger: Ledger) -> str:
+    """Return a fingerprint of every label that is trained on; finished.json holds it, so that corrections are seen."""
+    return fingerprint(sorted(ledger.labels().items()))
 
 
 def unchanged(record: dict[str, Any], arm: Arm, images: Images, folder: Path) -> bool:

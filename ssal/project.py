@@ -10,7 +10,7 @@ from typing import Any
 
 from ssal import registry
 from ssal.artefacts import locked, make_folder, read_json, sweep, write_json
-from ssal.claim import claim
+from ssal.claim import answers_of, claim
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.growing import as_begun, take_given
@@ -59,7 +59,8 @@ def run_project(
             log.info("round %d: %d labels", number, len(ledger.before(number).labels()))
             if not run_round(arm, seed, number, images, ledger, checkpoints, round_folder, began_with):
                 learners = [number for number in range(number + 1) if ledger.before(number).labels()]
-                write_json(folder / "finished.json", {"labels_bought": ledger.bought(), "learners": learners})
+                facts = {"labels_bought": ledger.bought(), "learners": learners, "answers": answers_of(ledger)}
+                write_json(folder / "finished.json", facts)
                 return
 
 

@@ -46,6 +46,7 @@ TOP = {
     "outlook": 4,
     "growing": 4,
     "exchange": 4,
+    "correcting": 4,
     "query": 4,
     "standing": 4,
     "claim": 4,

@@ -227,3 +227,46 @@ def test_the_ledger_is_read_checked_and_taken_back(ssal: CommandLine) -> None:
         connection.execute("UPDATE ledger SET label = 'zebra' WHERE position = 3")
     said = ssal("ledger", "verify", "project.yaml")
     assert said.code == 1 and "position 3 was changed, or a row before it" in said.out
+
+
+def test_an_answer_of_a_finished_round_is_corrected_and_nothing_is_asked_again(ssal: CommandLine) -> None:
+    run = ("run", "project.yaml", "--jobs", "1", "acquisition.budget=20")
+    ssal(*run)
+    answer_csv(ssal, 0)
+    assert ssal(*run).code == 3
+    ledger = Ledger(CELL / "ledger.sqlite")
+    asked = question(1)
+    first, second = sorted(ledger.labels())[:2]
+    path, true = str(question(0)[first]["path"]), ledger.labels()[first]
+    wrong = "one" if true != "one" else "two"
+    position = next(one.position for one in ledger.said() if one.answer.id == first)
+    refused(
+        ssal("ledger", "undo", "project.yaml", str(position)), "round 0 has taken the answer", "ssal ledger correct"
+    )
+    for image, said, told in (
+        (first, "on", "no class is called 'on'; did you mean 'one'?"),
+        (first, "skipped", "'cannot tell' takes its label out of training"),
+        (sorted(asked)[0], "one", "no image that a finished round has an answer for"),
+        ("nowhere.png", "one", "ssal ledger log"),
+    ):
+        refused(ssal("ledger", "correct", "project.yaml", image, said), told)
+    assert len(ledger.said()) == 10
+    said = ssal("ledger", "correct", "project.yaml", path, wrong, "--who", "eve")
+    assert f"{path} is {wrong!r} from now on, which was {true!r} since round 0" in said.out, said
+    assert "nothing was written" in ssal("ledger", "correct", "project.yaml", first, wrong.upper()).out
+    assert ssal("ledger", "correct", "project.yaml", second, "cannot tell").code == 0
+    said = ssal(*run)
+    assert said.code == 3 and "10 images wait for labels" in said.err and "train supervised on 7 labels" in said.log
+    assert question(1).keys() == asked.keys() and ledger.bought() == 10
+    assert ledger.labels()[first] == wrong and second not in ledger.labels() and second in ledger.answered()
+    assert {entry.id: entry.who for entry in ledger.asked_in(0)}[first] == "eve"
+    answer_csv(ssal, 1)
+    assert ssal(*run).code == 0
+    assert "train" not in ssal(*run).log
+    rows = len(ledger.chain.rows())
+    assert ssal("ledger", "correct", "project.yaml", path, true).code == 0
+    said = ssal(*run)
+    assert said.code == 0 and "train supervised on 15 labels" in said.log and len(ledger.chain.rows()) == rows + 1
+    assert "train" not in ssal(*run).log, "it is finished again"
+    ssal("ledger", "undo", "project.yaml", str(ledger.said()[-1].position))
+    assert ledger.labels()[first] == wrong, "a correction that is taken back leaves what stood before"

@@ -1,4 +1,4 @@
-"""Commands on the ledgers of a recipe's runs: check them, read them, take an answer back, rename a class."""
+"""Commands on the ledgers of a recipe's runs: check, read and correct them, take an answer back, rename a class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ssal.errors import BadInput
 if TYPE_CHECKING:
     from ssal.labelling.ledger import Ledger
 
-ledger = typer.Typer(help="Look at what was answered, check it, or take an answer back.", no_args_is_help=True)
+ledger = typer.Typer(help="Look at what was answered, check it, correct it or take it back.", no_args_is_help=True)
 Arm = Annotated[str, typer.Option(help="Whose ledger; the only one, or all of them")]
 Seed = Annotated[int | None, typer.Option(help="Which of its seeds")]
 
@@ -62,9 +62,33 @@ def undo(
     arm: Arm = "",
     seed: Seed = None,
 ) -> None:
-    """Take back one answer of a person; the row stays, and one that says so follows."""
+    """Take back one answer of a person; the row stays, and one that says so follows.
+
+    What a finished round has taken is replaced instead: ssal ledger correct.
+    """
     taken = _one(recipe, checkpoints, arm, seed).undo(position, getpass.getuser()).answer
     typer.echo(f"taken back: {taken.who} said {taken.label or taken.kind} of {taken.id}")
+
+
+@ledger.command()
+def correct(
+    recipe: RecipeFile,
+    image: Annotated[str, typer.Argument(help="Its id in `ssal ledger log` or in a table, or its path in the data")],
+    answer: Annotated[str, typer.Argument(help="Its class, 'none of the classes' or 'cannot tell'")],
+    who: Annotated[str, typer.Option(help="Who says so; the user")] = "",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    arm: Arm = "",
+    seed: Seed = None,
+) -> None:
+    """Correct an answer, or a label given by a folder, of a round that is finished; the next run trains on it.
+
+    Answers of the round that waits are changed by ssal label or ssal answers; ssal ledger undo takes a correction back.
+    """
+    from ssal.correcting import correct as corrected
+
+    one = _one(recipe, checkpoints, arm, seed)
+    told = corrected(load(recipe, None), checkpoints, one, image, answer, who or getpass.getuser())
+    typer.echo(f"{told}; ssal run {recipe} goes on with what stands")
 
 
 @ledger.command()

@@ -47,9 +47,9 @@ class Said:
     answer: Answer
     round: int
     via: str
-    """How it came: page, csv, folders or label_studio."""
+    """How it came: page, csv, folders, label_studio or correction."""
     decides: bool = False
-    """Whether it was a third look, which settles what others disagree on."""
+    """Whether it was a third look, which settles what others disagree on, or corrects what a round has taken."""
     position: int = field(default=0, compare=False)
     """Its row of the ledger, from 1; 0 before it is written."""
 
@@ -108,12 +108,22 @@ class Ledger:
         )  # fmt: skip
 
     def undo(self, position: int, who: str) -> Said:
-        """Take back the answer at `position` and return it. Raises BadInput where no answer stands there."""
-        standing = {one.position: one for one in self.said()}
-        if position not in standing:
+        """Take back the answer at `position` and return it.
+
+        Raises BadInput where no answer stands there, or a finished round has taken it.
+        """
+        rows = self.chain.rows()
+        found = next((one for one in said_of(rows) if one.position == position), None)
+        if found is None:
             raise BadInput(f"{self.path}: no answer stands at position {position}; `ssal ledger log` lists them")
-        self.take_back([standing[position]], who)
-        return standing[position]
+        place = (found.answer.id, found.round)
+        if any(row["event"] == ENTRY and (row["id"], row["round"]) == place for row in rows[position:]):
+            raise BadInput(
+                f"{self.path}: round {found.round} has taken the answer at position {position} already; `ssal ledger "
+                "correct` replaces it, and with 'cannot tell' the image is not trained on"
+            )
+        self.take_back([found], who)
+        return found
 
     def take_back(self, said: Iterable[Said], who: str) -> None:
         """Take back answers that stand, in one transaction."""
@@ -159,7 +169,7 @@ class Ledger:
                 row["seconds"],
             )  # fmt: skip
             now = later.get((entry.id, entry.round))
-            if now is not None and (now.kind, now.label) != (entry.kind, entry.label):
+            if now is not None and now.kind != SKIPPED and (now.kind, now.label) != (entry.kind, entry.label):
                 entry = replace(entry, label=now.label, kind=now.kind, who=now.who, at=now.at, seconds=now.seconds)
             entries.append(entry)
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]

@@ -123,6 +123,20 @@ def test_a_later_answer_corrects_an_entry_wherever_labels_are_read(tmp_path: Pat
     assert ledger.labels() == {"a": "cat", "c": "cat"}
 
 
+def test_what_a_round_has_taken_is_neither_skipped_nor_taken_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.say([said("a", "cat", "ann")])
+    ledger.append([entry("a", "cat")])
+    with pytest.raises(BadInput, match="round 0 has taken the answer at position 1 already; `ssal ledger correct`"):
+        ledger.undo(1, "ann")
+    ledger.say([Said(Answer("a", SKIPPED, None, "ann"), 0, "page")])
+    assert ledger.labels() == {"a": "cat"} and ledger.answered() == {"a"}, "nor is it asked for a second time"
+    ledger.say([said("a", "dog", "ben", decides=True)])
+    assert ledger.labels() == {"a": "dog"}
+    ledger.undo(4, "ben")
+    assert ledger.labels() == {"a": "cat"}
+
+
 def test_a_class_is_called_otherwise_from_then_on(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.append([entry("a", "cat"), entry("b", "dog")])

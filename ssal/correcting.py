@@ -1,0 +1,50 @@
+"""Correcting from the command line what a finished round was told of an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ssal.cells import cells_of, images_of
+from ssal.errors import BadInput
+from ssal.labelling.answers import SHOWN, SKIPPED, Answer
+from ssal.labelling.files.asked import Asked
+from ssal.labelling.files.words import Unclear, Words
+from ssal.labelling.ledger import Entry, Ledger, Said
+from ssal.recipe import Recipe
+
+VIA = "correction"
+
+
+def correct(recipe: Recipe, checkpoints: Path, ledger: Ledger, image: str, answer: str, who: str) -> str:
+    """Write what `who` says an image is in place of what stands, and return a sentence on it.
+
+    `image` is its id or its path, `answer` a class or the words for none. The next run trains on it, as if it had been
+    said at first; nothing is asked again. Raises BadInput.
+    """
+    cell = next(cell for cell in cells_of(recipe, checkpoints) if cell.folder == ledger.path.parent)
+    images = images_of(cell.arm, checkpoints)
+    standing: dict[str, Entry] = {}
+    for entry in ledger.entries():
+        if entry.kind != SKIPPED or entry.id not in standing:
+            standing[entry.id] = entry
+    paths = {id: images.pool.paths[images.pool.row(id)] if id in images.pool else id for id in standing}
+    known = Asked(paths)
+    try:
+        id = known.by_path[image] if image in known.by_path else known.find(image)
+    except Unclear as error:
+        raise BadInput(
+            f"{ledger.path}: {image!r} is no image that a finished round has an answer for; `ssal ledger log` lists "
+            "their ids. What a run waits for is answered and changed by ssal label or ssal answers"
+        ) from error
+    try:
+        kind, label = Words(images.classes).meaning(answer)
+    except Unclear as error:
+        raise BadInput(f"{image}: {error}") from error
+    before = standing[id]
+    if kind == SKIPPED:
+        raise BadInput(f"{image}: skipping is no correction; {SHOWN['cannot_tell']!r} takes its label out of training")
+    was = before.label or SHOWN[before.kind]
+    if (kind, label) == (before.kind, before.label):
+        return f"{paths[id]} is {was!r} already, as {before.who} said; nothing was written"
+    ledger.say([Said(Answer(id, kind, label, who), before.round, VIA, decides=True)])
+    return f"{paths[id]} is {label or SHOWN[kind]!r} from now on, which was {was!r} since round {before.round}"
