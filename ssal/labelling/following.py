@@ -21,8 +21,8 @@ class Following:
         """Every answer that was not taken back, by image id, in the order in which they came."""
         self.settled: dict[str, Answer | None] = {}
         """What the answers to an image come to, by its id; None where people disagree."""
-        self.finished = False
-        """Whether the run has taken this round's answers."""
+        self.taken_at = 0
+        """The last row by which the run took this round's answers; 0 before it does."""
         self._chain = chain
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self._renamed: list[dict[str, Any]] = []
@@ -34,6 +34,11 @@ class Following:
         if rows := self._chain.rows(after=self._position):
             self._position = rows[-1]["position"]
             self._take(rows)
+
+    @property
+    def finished(self) -> bool:
+        """Say whether the run has taken this round's answers: later ones correct them."""
+        return self.taken_at > 0
 
     @property
     def renamings(self) -> int:
@@ -51,7 +56,8 @@ class Following:
                 self._renamed.append(row)
                 changed.update(self._rows)
             elif row["event"] == ENTRY:
-                self.finished |= row["round"] == self.round and row["strategy"] != GIVEN
+                if row["round"] == self.round and row["strategy"] != GIVEN:
+                    self.taken_at = row["position"]
             elif (row["event"] == SAID and row["round"] == self.round) or (
                 row["event"] == UNDONE and row["id"] in self._rows
             ):

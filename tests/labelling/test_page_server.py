@@ -14,8 +14,9 @@ from questions import DIGITS, cell_of, finish, write_question
 
 from ssal.labelling.answers import CANNOT_TELL, LABEL, NONE, SKIPPED
 from ssal.labelling.ledger import Ledger
-from ssal.labelling.server.app import FILES, Place, make_app
+from ssal.labelling.server.app import FILES, make_app
 from ssal.labelling.server.guard import HEADERS, MOST_BODY
+from ssal.labelling.server.place import Place
 from ssal.labelling.server.question import Cell
 
 ORIGIN = "http://127.0.0.1:8765"
@@ -349,7 +350,8 @@ def test_the_next_question_is_noticed(page: Page) -> None:
     page.post("answers", 409, who="ann", answers=[GOOD])
     page.key = page.client.get("/api/question").json()["key"]
     assert page.key != old and page.look() == [0, 1, 2, 3]
-    assert page.client.get(f"/images/{old}/0").status_code == 409
+    assert page.client.get("/images/other/0").status_code == 404
+    assert page.client.get(f"/images/{old}/0").status_code == 200, "earlier answers are shown with their images"
     page.say(0, "two")
     assert page.ledger.said()[-1].round == 1
 
@@ -399,3 +401,109 @@ def test_the_server_imports_no_torch(tmp_path: Path) -> None:
 def test_names_are_taken_without_the_spaces_around_them(page: Page) -> None:
     page.say(0, "one", "  ann ")
     assert page.ledger.said()[0].answer.who == "ann"
+
+
+def answered(page: Page) -> list[str]:
+    """Answer twelve images as ann but the last, which ben does, and finish the round; return what they were called."""
+    said = [DIGITS[number % 10] for number in range(12)]
+    for number, label in enumerate(said):
+        page.say(number, label, "ben" if number == 11 else "ann")
+    finish(page.cell, 0)
+    return said
+
+
+def found(page: Page, find: str = "") -> list[tuple[int, int, str, str]]:
+    images = page.post("earlier", who="ann", find=find)["images"]
+    return [(image["round"], image["number"], image["label"], image["who"]) for image in images]
+
+
+def test_what_was_answered_earlier_is_found_by_what_one_knows_of_it(page: Page) -> None:
+    assert page.client.get("/api/question").json()["earlier"] == 0 and found(page) == []
+    page.say(0, "one")
+    assert found(page) == [], "this round is not finished"
+    said = answered(page)
+    assert page.client.get("/api/question").json()["earlier"] == 1
+    assert found(page) == [(0, number, said[number], "ben" if number == 11 else "ann") for number in range(11, -1, -1)]
+    write_question(page.cell, 1, images=5, begin=12)
+    page.time = 2.0
+    page.key = page.client.get("/api/question").json()["key"]
+    for words, numbers in {
+        "three": [3], "THREE ann": [3], "ann three ben": [], "ben": [11], "nine_00009": [9], "photos one": [11, 1],
+        "round 0": list(range(11, -1, -1)), "round 1": [], "round 0 two": [2],
+    }.items():  # fmt: skip
+        these = [number for _, number, _, _ in found(page, words)]
+        assert these == numbers, words
+    earlier = page.post("earlier", who="ann", find="ben")["images"][0]
+    image = page.client.get(f"/images/{earlier['key']}/11")
+    assert image.content == (page.cell / "round_0" / "question" / "0011.webp").read_bytes()
+    (page.cell / "round_0" / "question" / "question.json").write_text("{")
+    other = Page(page.cell)
+    assert found(other) == [] and other.look() == [0, 1, 2, 3], "what is damaged is left out"
+
+
+def test_an_earlier_answer_is_corrected_by_anybody_and_taken_back(page: Page) -> None:
+    answered(page)
+    write_question(page.cell, 1, images=5, begin=12, classes=(*DIGITS, "ten"))
+    old, page.time = page.key, 2.0
+    page.key = page.client.get("/api/question").json()["key"]
+    (seen,) = page.post("earlier", who="eve", find="ben")["images"]
+    place = {"earlier": seen["key"]}
+    shown = page.post("look", who="eve", look="again", number=11, **place)["images"]
+    assert [image["number"] for image in shown] == [11] and page.look("eve") == [0, 1, 2, 3]
+    image = shown[0]["id"]
+    positions = page.say(11, "ten", "eve", **place)
+    assert page.say(11, "ten", "eve", **place) == positions, "sent twice, written once"
+    assert page.ledger.labels()[image] == "ten" and len(page.ledger.said()) == 13
+    assert found(page)[0] == (0, 11, "ten", "eve"), "what was said last comes first"
+    page.say(11, NONE, "ann", **place)
+    assert page.ledger.of_no_class() == {image}
+    page.post("answers", 422, who="ann", answers=[{"number": 11, "kind": "skipped"}], **place)
+    page.post("answers", 404, who="ann", answers=[{"number": 12, "kind": "none"}], **place)
+    page.post("answers", 404, who="ann", answers=[GOOD], earlier="other")
+    assert page.client.post("/api/answers", json={"key": old, "who": "ann", "answers": [GOOD]}).status_code == 409
+    assert page.post("undo", who="ann", **place)["undone"][0]["kind"] == NONE
+    assert page.post("undo", who="ann", **place)["undone"] == [], "what the run took is not taken back"
+    assert page.post("undo", who="eve", positions=positions, **place)["undone"][0]["label"] == "ten"
+    assert page.ledger.labels()[image] == "one" and page.progress()["answered"] == 0
+
+
+def test_while_the_run_trains_its_answers_can_be_corrected(page: Page) -> None:
+    answered(page)
+    assert page.post("undo", who="ann")["undone"] == []
+    page.post("answers", 409, who="ann", answers=[GOOD | {"number": 11}])
+    assert len(page.ledger.said()) == 12, "who did not know that it is taken corrects nothing"
+    page.say(11, "nine", "ann", decides=True)
+    assert found(page)[0] == (0, 11, "nine", "ann")
+    page.post("answers", 422, who="ann", answers=[{"number": 11, "kind": "skipped"}], decides=True)
+    assert page.ledger.labels()[page.ledger.said()[-1].answer.id] == "nine"
+
+
+def test_classes_follow_while_a_question_is_open(page: Page) -> None:
+    page.say(0, "one")
+    page.ledger.rename("one", "uno", "ann")
+    now = page.post("look", who="ann", look="again", number=0)
+    assert now["classes"][1] == "uno" and now["images"][0]["said"][0]["label"] == "uno"
+    assert page.client.get("/api/question").json()["classes"][1] == "uno"
+    assert page.post("look", who="ann", look="grid", label="uno")["images"][0]["suggestions"][0][0] == "uno"
+    page.say(1, "one")
+    page.say(2, "uno")
+    assert [one.answer.label for one in page.ledger.said()] == ["uno"] * 3, (
+        "a page that knows the old name is understood"
+    )
+    page.ledger.rename("uno", "two", "ann")
+    assert page.post("look", who="ann")["classes"] == [name for name in DIGITS if name != "one"], "two became one"
+    folder = page.cell / "round_0" / "question"
+    question = json.loads((folder / "question.json").read_text())
+    classes = ["one", *question["classes"], "ten"]
+    classes.remove("one")
+    changed = question | {"classes": [*classes, "lynx"], "position": page.ledger.chain.last()}
+    (folder / "question.json").write_text(json.dumps(changed))
+    page.time = 5.0
+    now = page.post("look", who="ann")
+    assert now["classes"] == [*classes, "lynx"] and now["progress"]["answered"] == 3, "the run has added one"
+    page.say(4, "lynx")
+    page.say(5, "one")
+    assert [one.answer.label for one in page.ledger.said()][-2:] == ["lynx", "one"], "a new class of the old name"
+    (folder / "question.json").unlink()
+    page.time = 8.0
+    assert page.look() == [3, 6, 7, 8], "what is in memory goes on"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from ssal.errors import BadInput
-from ssal.labelling.answers import LABEL, Answer
+from ssal.labelling.answers import LABEL, SKIPPED, Answer
 from ssal.labelling.server.desk import Desk
 from ssal.labelling.server.guard import Guard
-from ssal.labelling.server.question import FILE, Cell, Part, Shown, read_image, read_question
+from ssal.labelling.server.place import Place
+from ssal.labelling.server.question import Part, Shown, read_image
 
 HERE = Path(__file__).parent
 FILES = {
@@ -28,14 +26,13 @@ FILES = {
     "page.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("page.js", "ask.js", "clock.js", "grid.js", "keys.js", "make.js", "show.js"), "text/javascript; charset=utf-8"
+        ("page.js", "ask.js", "clock.js", "earlier.js", "grid.js", "keys.js", "make.js", "show.js"),
+        "text/javascript; charset=utf-8",
     ),
 }
 """The page, all of it: there is no folder that a request could look into."""
 OPEN_PATHS = frozenset({"/", *(f"/{name}" for name in FILES)})
 MOST_ANSWERS = 1000
-LOOK_AGAIN = 1.0
-"""Seconds between two looks for the next question."""
 
 
 def _name(text: str) -> str:
@@ -51,11 +48,17 @@ Key = Annotated[str, Field(max_length=64)]
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-class Look(Part):
-    """What somebody wants to look at."""
+class Asking(Part):
+    """Who asks, and of which question: the one that waits or, beside its key, one of an earlier round."""
 
     key: Key
     who: Who
+    earlier: Key | None = None
+
+
+class Look(Asking):
+    """What somebody wants to look at."""
+
     look: Literal["queue", "skipped", "third", "grid", "again"] = "queue"
     label: str | None = None
     number: Number | None = None
@@ -70,66 +73,23 @@ class Given(Part):
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
 
 
-class Answers(Part):
+class Answers(Asking):
     """What somebody said of one image, or of several at once."""
 
-    key: Key
-    who: Who
     answers: Annotated[list[Given], Field(min_length=1, max_length=MOST_ANSWERS)]
     decides: bool = False
 
 
-class Undo(Part):
+class Undo(Asking):
     """Which of their answers somebody takes back; the last one where there are no positions."""
 
-    key: Key
-    who: Who
     positions: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=MOST_ANSWERS)] | None = None
 
 
-class Place:
-    """Where the current question's desk is; it moves on when the run has prepared another question."""
+class Find(Asking):
+    """Words about images of earlier rounds."""
 
-    def __init__(self, cell: Cell, now: Callable[[], float] = time.monotonic) -> None:
-        """Open the question that waits; raises BadInput where it is damaged or none waits."""
-        self._cell, self._now, self._looked = cell, now, now()
-        self._lock = threading.Lock()
-        folder = cell.question()
-        if folder is None:
-            raise BadInput(f"{cell.folder}: no image waits for an answer")
-        self._open(folder)
-
-    def _open(self, folder: Path) -> None:
-        self._written = _written(folder)
-        question, self._key = read_question(folder)
-        self._desk = Desk(question, folder, self._cell.ledger)
-
-    def _renew(self, folder: Path) -> None:
-        """Take what the run has written anew; of the same images people go on where they are."""
-        self._written = _written(folder)
-        question, key = read_question(folder)
-        if key == self._key:
-            self._desk.renew(question)
-        else:
-            self._open(folder)
-
-    def current(self) -> tuple[str, Desk]:
-        """Return the key and the desk of the question that waits, or of the last one that did."""
-        with self._lock:
-            if self._now() - self._looked >= LOOK_AGAIN:
-                self._looked = self._now()
-                if self._desk.finished() and (folder := self._cell.question()):
-                    self._open(folder)
-                elif _written(self._desk.folder) not in (0, self._written):
-                    self._renew(self._desk.folder)
-            return self._key, self._desk
-
-    def desk(self, key: str) -> Desk:
-        """Return the desk of the question `key`; raises HTTPException where another is asked by now."""
-        now, desk = self.current()
-        if key != now:
-            raise HTTPException(409, "other images are asked about by now; nothing was written")
-        return desk
+    find: Annotated[str, Field(max_length=200)] = ""
 
 
 def make_app(
@@ -156,35 +116,45 @@ def make_app(
     def question() -> dict[str, Any]:
         key, desk = place.current()
         asked = desk.question.model_dump(include={"round", "classes", "chosen_by"})
-        return asked | {"key": key, "recipe": recipe, "command": command, "who": who}
+        return asked | {"key": key, "recipe": recipe, "command": command, "who": who, "earlier": place.rounds_before()}
 
     @app.post("/api/look")
     def look(wanted: Look) -> dict[str, Any]:
-        desk = place.desk(wanted.key)
+        desk = place.desk(wanted.key, wanted.earlier)
         if wanted.number is not None:
             _image(desk, wanted.number)
         return desk.look(wanted.who, wanted.look, wanted.label, wanted.number)
 
     @app.post("/api/answers")
     def answers(given: Answers) -> dict[str, Any]:
-        desk = place.desk(given.key)
-        numbered = {one.number: _answer(desk, one, given.who) for one in given.answers}
+        asked, desk = place.desk(given.key), place.desk(given.key, given.earlier)
+        numbered = {one.number: _answer(asked, _image(desk, one.number).id, one, given.who) for one in given.answers}
         if len(numbered) < len(given.answers):
             raise HTTPException(422, "an image stands there twice; nothing was written")
-        return {"positions": desk.answer(given.who, numbered, given.decides)}
+        decides, taken = given.decides or given.earlier is not None, desk.finished()
+        if taken and not decides:  # said by somebody who did not know it yet, and so no correction
+            raise HTTPException(409, "the run has taken these answers by now; nothing was written")
+        if taken and any(one.kind == SKIPPED for one in given.answers):
+            raise HTTPException(422, "skipping is no correction; nothing was written")
+        return {"positions": desk.answer(given.who, numbered, decides)}
 
     @app.post("/api/undo")
     def undo(wanted: Undo) -> dict[str, Any]:
-        return {"undone": place.desk(wanted.key).undo(wanted.who, wanted.positions)}
+        return {"undone": place.desk(wanted.key, wanted.earlier).undo(wanted.who, wanted.positions)}
+
+    @app.post("/api/earlier")
+    def earlier(wanted: Find) -> dict[str, Any]:
+        place.desk(wanted.key)
+        return place.earlier.find(wanted.find)
 
     @app.get("/images/{key}/{number}")
     def image(key: str, number: Annotated[int, InPath(ge=0)]) -> Response:
-        desk = place.desk(key)
+        desk = place.pictures(key)
         return _picture(desk.folder / _image(desk, number).file)
 
     @app.get("/images/{key}/{number}/{neighbour}")
     def neighbour(key: str, number: Annotated[int, InPath(ge=0)], neighbour: Annotated[int, InPath(ge=0)]) -> Response:
-        desk = place.desk(key)
+        desk = place.pictures(key)
         neighbours = _image(desk, number).neighbours
         if neighbour >= len(neighbours):
             raise HTTPException(404, "no such image")
@@ -207,24 +177,18 @@ def make_app(
     return Guard(app, host=host, port=port, token=token, open_paths=OPEN_PATHS)
 
 
-def _written(folder: Path) -> int:
-    """Return when a question was written; 0 where it is gone, and what is in memory goes on."""
-    path = folder / FILE
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
 def _image(desk: Desk, number: int) -> Shown:
     if number >= len(desk.question.images):
         raise HTTPException(404, "no such image")
     return desk.question.images[number]
 
 
-def _answer(desk: Desk, given: Given, who: str) -> Answer:
-    image = _image(desk, given.number)
+def _answer(desk: Desk, id: str, given: Given, who: str) -> Answer:
+    """Return an answer; its class is one of those of the question that waits, whichever round the image is of."""
     label = desk.class_of(given.label)
     if (label is not None) != (given.kind == LABEL) or (label is None and given.label is not None):
         raise HTTPException(422, "expected a label, which is one of the classes, or no label; nothing was written")
-    return Answer(image.id, given.kind, label, who, given.seconds)
+    return Answer(id, given.kind, label, who, given.seconds)
 
 
 def _picture(path: Path) -> Response:

@@ -121,15 +121,29 @@ class Desk:
             return list(positions.values())
 
     def undo(self, who: str, positions: Sequence[int] | None) -> list[dict[str, Any]]:
-        """Take back those of the person's own answers that stand there, or the last one, and return what they were."""
+        """Take back those of the person's own answers that stand there, or the last one, and return what they were.
+
+        What the run has taken stays, and can be answered again.
+        """
         with self._lock:
             self._catch_up()
-            own = {one.position: one for one in self._by(who)}
+            own = {one.position: one for one in self._by(who) if one.position > self._following.taken_at}
             wanted = sorted(own)[-1:] if positions is None else [p for p in positions if p in own]
             taken = [own[position] for position in wanted]
             if taken:
                 self._ledger.take_back(taken, who)
             return [self._told(one) | {"number": self._numbers[one.answer.id]} for one in taken]
+
+    def taken(self) -> list[tuple[int, int, Answer]]:
+        """Return (position of its last answer, image's number, what stands) of every image that people answered."""
+        with self._lock:
+            self._catch_up()
+            settled = {id: answer for id, answer in self._following.settled.items() if id in self._numbers}
+            return [
+                (self._following.said[id][-1].position, self._numbers[id], answer)
+                for id, answer in settled.items()
+                if answer and answer.kind != SKIPPED
+            ]
 
     def finished(self) -> bool:
         """Say whether the run has taken the answers."""
@@ -141,9 +155,13 @@ class Desk:
         return self._following.said.get(self.question.images[number].id, [])
 
     def _settles(self, who: str, number: int, decides: bool) -> bool:
-        """Say whether an answer is a third look: of people who differ, or in place of one's own third look."""
+        """Say whether an answer settles what an image is.
+
+        So does a third look at what people differ on, an answer in place of one's own third look, and a correction of
+        what the run has taken.
+        """
         mine = self._mine(who, number)
-        return (decides and self._differ(number)) or bool(mine and mine.decides)
+        return (decides and (self._following.finished or self._differ(number))) or bool(mine and mine.decides)
 
     def _by(self, who: str) -> list[Said]:
         """Return all that `who` said, in the order in which it came."""

@@ -1,6 +1,6 @@
 // Which key does what. Letters that are commands are no class's key.
 
-export const COMMANDS = { n: "none", t: "cannot_tell", s: "skipped", u: "undo", z: "zoom", g: "grid", h: "see", "?": "help", "/": "find" };
+export const COMMANDS = { n: "none", t: "cannot_tell", s: "skipped", u: "undo", z: "zoom", g: "grid", h: "see", "?": "help", "/": "find", 0: "earlier" };
 const CLASSES = [..."123456789abcdefijklmopqrvwxy"];
 
 /** Return the key of the class with this number, or null where there are more classes than keys. */

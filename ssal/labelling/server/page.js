@@ -2,6 +2,7 @@
 
 import { Refused, ask, trouble } from "./ask.js";
 import { Clock } from "./clock.js";
+import { Earlier } from "./earlier.js";
 import { Grid } from "./grid.js";
 import { COMMANDS, classOfKey, pressed } from "./keys.js";
 import { count, image, one, told } from "./make.js";
@@ -15,7 +16,7 @@ const MOST_LEVEL = 16;
 const clock = new Clock().follow(document);
 const state = {
   question: null, who: localStorage.getItem("ssal.who") ?? "", sees: localStorage.getItem("ssal.suggestions") !== "off",
-  look: "queue", label: null, number: null, hand: [], shown: null, recent: [], progress: null, groups: [],
+  look: "queue", label: null, number: null, earlier: null, hand: [], shown: null, recent: [], progress: null, groups: [],
   written: [], passed: new Set(), busy: true, turn: 0, ahead: [], level: 1,
 };
 const grid = new Grid({
@@ -23,8 +24,17 @@ const grid = new Grid({
   confirm: (numbers, label) => answerMany(numbers, label),
 });
 
+const earlier = new Earlier({
+  find: (find) => kept(() => ask("earlier", { key: state.question.key, who: state.who, find })),
+  choose: (said) => go("again", { number: said.number, earlier: said }),
+  leave: () => go("queue"),
+});
+
 const say = (text) => { one("status").textContent = text; };
-const asking = (more) => ({ key: state.question.key, who: state.who, ...more });
+/** What is asked of the server is of the question that waits, or of the earlier one whose answer is shown. */
+const asking = (more) => ({ key: state.question.key, who: state.who, earlier: state.earlier?.key ?? null, ...more });
+/** The question whose image is shown. */
+const shownKey = () => state.earlier?.key ?? state.question.key;
 
 /** Begin with the question that waits now. */
 async function begin() {
@@ -47,13 +57,13 @@ function takeClasses(classes) {
   state.question.classes = classes;
   showClasses(classes, (label) => answer("label", label));
   grid.begin(classes);
-  if (state.shown) showModel(state.question.key, state.shown, state.sees);
+  if (state.shown) showModel(shownKey(), state.shown, state.sees);
 }
 
 /** Ask for images and show them; what comes too late, because something was answered since, is left. */
 async function look(kind, more = {}, quietly = false) {
   if (!quietly) {
-    Object.assign(state, { look: kind, label: null, number: null, ...more, busy: true, shown: null, turn: state.turn + 1 });
+    Object.assign(state, { look: kind, label: null, number: null, earlier: null, ...more, busy: true, shown: null, turn: state.turn + 1 });
   }
   const turn = state.turn;
   const wanted = { look: state.look };
@@ -61,8 +71,8 @@ async function look(kind, more = {}, quietly = false) {
   if (state.look === "again") wanted.number = state.number;
   const found = await kept(() => ask("look", asking(wanted)));
   if (!found || turn !== state.turn || (quietly && state.busy)) return;
-  Object.assign(state, { progress: found.progress, recent: found.recent, groups: found.groups });
-  if (found.classes.join("\n") !== state.question.classes.join("\n")) takeClasses(found.classes);
+  if (!state.earlier) Object.assign(state, { progress: found.progress, recent: found.recent, groups: found.groups });
+  if (!state.earlier && found.classes.join("\n") !== state.question.classes.join("\n")) takeClasses(found.classes);
   state.hand = state.look === "skipped" ? found.images.filter((shown) => !state.passed.has(shown.number)) : found.images;
   if (state.look !== "queue" && state.look !== "grid" && !state.hand.length) return look("queue");
   if (state.look === "grid" && !quietly && !state.hand.length) {
@@ -101,15 +111,17 @@ async function kept(run) {
 
 /** Show the first image at hand, or the grid, or what is next. */
 function show() {
-  const isGrid = state.look === "grid" && state.hand.length > 0;
+  const isGrid = state.look === "grid" && state.hand.length > 0, isEarlier = state.look === "earlier";
   state.shown = isGrid ? null : state.hand[0] ?? null;
   one("one").hidden = !state.shown;
   one("grid").hidden = !isGrid;
-  one("rest").hidden = isGrid || Boolean(state.shown);
+  one("earlier").hidden = !isEarlier;
+  one("before").setAttribute("aria-pressed", String(isEarlier || Boolean(state.earlier)));
+  one("rest").hidden = isGrid || isEarlier || Boolean(state.shown);
   one("as-grid").setAttribute("aria-pressed", String(isGrid));
   if (isGrid) grid.show(state.question.key, { images: state.hand, groups: state.groups }, state.label);
   if (state.shown) {
-    showImage(state.question.key, state.shown, { ...state, images: state.progress.images });
+    showImage(shownKey(), state.shown, { ...state, images: state.progress.images });
     one("find").value = "";
     filterClasses("");
   }
@@ -117,7 +129,7 @@ function show() {
   clock.restart();
   state.ahead = isGrid ? [] : state.hand.slice(1, AHEAD + 1).map((next) => {
     const ahead = new Image();
-    ahead.src = image(state.question.key, next.number);
+    ahead.src = image(shownKey(), next.number);
     ahead.decode().catch(() => {});  // one that is gone says so when it is shown
     return ahead;
   });
@@ -126,17 +138,20 @@ function show() {
 /** Show what stands around the image. */
 function showAround() {
   showProgress(state.progress, state.question.recipe);
-  showRecent(state.question.key, state.recent, state.shown?.number, (number) => go("again", { number }));
+  showRecent(state.question.key, state.recent, state.earlier ? null : state.shown?.number, (number) => go("again", { number }));
   if (!one("rest").hidden) showRest(state.progress, state.question.command);
   one("as-grid").disabled = !state.groups.length;
+  one("before").hidden = !(state.question.earlier || state.progress.taken);
 }
 
 /** Answer the image that is shown. The next one is shown when this answer is on disk. */
 async function answer(kind, label = null) {
   if (state.busy || !state.shown) return;  // a key pressed before an image was seen is no answer to it
+  if (kind === "skipped" && (state.earlier || state.progress.taken)) return say("An answer that was taken is corrected, or left as it is");
   const { number } = state.shown;
   const sent = await write([{ number, kind, label, seconds: clock.seconds() }], told({ kind, label }));
   if (!sent) return;
+  if (state.earlier) return showEarlier();
   state.recent = [{ number, kind, label }, ...state.recent.filter((said) => said.number !== number)];
   if (state.look === "again") return look("queue");
   if (kind === "skipped") state.passed.add(number);  // who looks again at what they skipped sees each of them once
@@ -163,12 +178,12 @@ async function write(answers, words) {
   state.busy = true;
   document.body.ariaBusy = "true";
   const sent = await kept(() => ask(
-    "answers", asking({ answers, decides: state.look === "third" }),
+    "answers", asking({ answers, decides: state.look === "third" || state.progress.taken }),
     "Your last answer is not saved yet and is sent again by itself: the page’s server does not answer.",
   ));
   document.body.ariaBusy = "false";
   if (sent) {
-    state.written.push(sent.positions);
+    state.written.push({ positions: sent.positions, earlier: state.earlier });
     say(`Saved: ${words}`);
   }
   return sent;
@@ -177,17 +192,18 @@ async function write(answers, words) {
 async function undo() {
   if (state.busy || !state.question) return;
   state.busy = true;
-  const positions = state.written.pop() ?? null;
-  const found = await kept(() => ask("undo", asking({ positions })));
+  const last = state.written.pop();
+  const found = await kept(() => ask("undo", asking({ positions: last?.positions ?? null, earlier: last?.earlier?.key ?? null })));
   if (!found) return;
   const words = found.undone.length === 1 ? told(found.undone[0]) : count(found.undone.length, "answer");
   say(found.undone.length ? `Taken back: ${words}` : "Nothing to take back");
+  if (last?.earlier) return showEarlier();
   await look(["grid", "third"].includes(state.look) ? state.look : "queue", { label: state.label });
 }
 
 /** Go to an earlier answer (step 1) or a later one (−1), and behind the last one on to what is asked. */
 function step(by) {
-  const at = state.look === "again" ? state.recent.findIndex((said) => said.number === state.number) : -1;
+  const at = state.look === "again" && !state.earlier ? state.recent.findIndex((said) => said.number === state.number) : -1;
   const next = state.recent[at + by];
   if (next) go("again", { number: next.number });
   else if (by < 0 && at === 0) go("queue");
@@ -198,7 +214,22 @@ function see() {
   localStorage.setItem("ssal.suggestions", state.sees ? "on" : "off");
   showSees();
   say(state.sees ? "What the model thinks is shown" : "What the model thinks is hidden");
-  if (state.shown) showModel(state.question.key, state.shown, state.sees);
+  if (state.shown) showModel(shownKey(), state.shown, state.sees);
+}
+
+/** Show the answers of earlier rounds. */
+async function showEarlier() {
+  Object.assign(state, { look: "earlier", number: null, earlier: null, hand: [], shown: null, busy: true, turn: state.turn + 1 });
+  show();
+  await earlier.load();
+  state.busy = false;
+  one("earlier-find").focus();
+}
+
+function toggleEarlier() {
+  if (state.busy || one("before").hidden) return;
+  if (state.look === "earlier") look("queue");
+  else showEarlier();
 }
 
 const showSees = () => one("see").setAttribute("aria-pressed", String(state.sees));
@@ -248,7 +279,7 @@ function takeName() {
 }
 
 const DO = {
-  undo, see, zoom, grid: toggleGrid,
+  undo, see, zoom, grid: toggleGrid, earlier: toggleEarlier,
   help: () => one("keys").showModal(),
   find: () => one("find").focus(),
   none: () => answer("none"), cannot_tell: () => answer("cannot_tell"), skipped: () => answer("skipped"),
@@ -308,6 +339,7 @@ for (const kind of ["none", "cannot_tell", "skipped"]) one(kind).addEventListene
 for (const id of ["undo", "undo-grid", "rest-undo"]) one(id).addEventListener("click", undo);
 for (const id of ["zoom", "zoom-in"]) one(id).addEventListener("click", () => zoom());
 for (const id of ["as-grid", "leave"]) one(id).addEventListener("click", toggleGrid);
+one("before").addEventListener("click", toggleEarlier);
 for (const id of ["third", "look-third"]) one(id).addEventListener("click", () => go("third"));
 one("look-skipped").addEventListener("click", () => {
   state.passed.clear();
@@ -325,8 +357,9 @@ one("name").addEventListener("keydown", (event) => { if (event.key === "Enter") 
 one("names").addEventListener("close", () => { if (!state.who) askName(); });
 
 const waits = () => state.question && state.who && !one("rest").hidden;
-setInterval(() => { if (!document.hidden && !state.busy && waits()) look(state.look, {}, true); }, POLL);
-setInterval(() => { if (!document.hidden && !state.busy && state.question && state.who && !waits()) look(state.look, {}, true); }, HEARTBEAT);
-document.addEventListener("visibilitychange", () => { if (!document.hidden && !state.busy && state.who) look(state.look, {}, true); });
+const refresh = () => { if (!document.hidden && !state.busy && state.who && state.look !== "earlier") look(state.look, {}, true); };
+setInterval(() => { if (waits()) refresh(); }, POLL);
+setInterval(() => { if (state.question && !waits()) refresh(); }, HEARTBEAT);
+document.addEventListener("visibilitychange", refresh);
 showSees();
 kept(begin);

@@ -133,9 +133,13 @@ class Cell:
         """Where its answers are kept."""
         return self.folder / "ledger.sqlite"
 
+    def questions(self) -> dict[int, Path]:
+        """Return the folder of every question that was ever prepared, by its round."""
+        return {int(path.parent.parent.name[6:]): path.parent for path in self.folder.glob(QUESTION) if _counted(path)}
+
     def question(self) -> Path | None:
         """Return the folder of the question that waits for answers, or None."""
-        found = {int(path.parent.parent.name[6:]): path.parent for path in self.folder.glob(QUESTION) if _counted(path)}
+        found = self.questions()
         last = max(found, default=None)
         return None if last is None or Following(Chain(self.ledger), last).finished else found[last]
 

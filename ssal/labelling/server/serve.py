@@ -15,8 +15,9 @@ from pathlib import Path
 import uvicorn
 
 from ssal.errors import BadInput
-from ssal.labelling.server.app import Place, make_app
+from ssal.labelling.server.app import make_app
 from ssal.labelling.server.guard import is_loopback
+from ssal.labelling.server.place import Place
 from ssal.labelling.server.question import find_cell
 
 PORT = 8765

@@ -23,16 +23,19 @@ export function showClasses(classes, answer) {
 }
 
 /** Show an image, and what the model makes of it unless that is switched off. */
-export function showImage(key, shown, { look, sees, images, who }) {
+export function showImage(key, shown, { look, sees, images, who, earlier }) {
   const picture = one("picture");
   picture.src = image(key, shown.number);
   picture.alt = `Image ${shown.number + 1} of ${images}`;
   one("path").textContent = shown.path;
   showModel(key, shown, sees);
-  const mine = shown.said.filter((said) => said.who === who).at(-1);
+  const mine = earlier ?? shown.said.filter((said) => said.who === who).at(-1);
   for (const button of one("classes").children) button.classList.toggle("said", mine?.label === button.value);
+  one("skipped").disabled = Boolean(earlier);
   for (const kind of ["none", "cannot_tell", "skipped"]) one(kind).classList.toggle("said", mine?.kind === kind);
-  const note = look === "third"
+  const note = earlier
+    ? `In round ${earlier.round} ${earlier.who} said ${told(earlier)}. Answer again to correct it, or press 0 to go back.`
+    : look === "third"
     ? `A third look settles this: ${shown.said.map((said) => `${said.who} says ${told(said)}`).join(", ")}.`
     : look === "again" && mine ? `You said ${told(mine)}. Answer again to change it, or press → to go on.` : "";
   one("note").textContent = note;

@@ -1,0 +1,89 @@
+"""Place: where the question that waits is, and the earlier ones beside it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+
+from ssal.errors import BadInput
+from ssal.labelling.server.desk import Desk
+from ssal.labelling.server.earlier import Earlier
+from ssal.labelling.server.question import FILE, Cell, read_question
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks for the next question."""
+
+
+class Place:
+    """Where the current question's desk is; it moves on when the run has prepared another question."""
+
+    def __init__(self, cell: Cell, now: Callable[[], float] = time.monotonic) -> None:
+        """Open the question that waits; raises BadInput where it is damaged or none waits."""
+        self._cell, self._now, self._looked = cell, now, now()
+        self._lock = threading.Lock()
+        self.earlier = Earlier(cell)
+        folder = cell.question()
+        if folder is None:
+            raise BadInput(f"{cell.folder}: no image waits for an answer")
+        self._open(folder)
+
+    def _open(self, folder: Path) -> None:
+        self._written = _written(folder)
+        question, self._key = read_question(folder)
+        self._desk = Desk(question, folder, self._cell.ledger)
+
+    def _renew(self, folder: Path) -> None:
+        """Take what the run has written anew; of the same images people go on where they are."""
+        self._written = _written(folder)
+        question, key = read_question(folder)
+        if key == self._key:
+            self._desk.renew(question)
+        else:
+            self._open(folder)
+
+    def current(self) -> tuple[str, Desk]:
+        """Return the key and the desk of the question that waits, or of the last one that did."""
+        with self._lock:
+            if self._now() - self._looked >= LOOK_AGAIN:
+                self._looked = self._now()
+                if self._desk.finished() and (folder := self._cell.question()):
+                    self._open(folder)
+                elif _written(self._desk.folder) not in (0, self._written):
+                    self._renew(self._desk.folder)
+            return self._key, self._desk
+
+    def desk(self, key: str, earlier: str | None = None) -> Desk:
+        """Return the desk of the question `key` or, where that is the one that waits, of an `earlier` one.
+
+        Raises HTTPException where another is asked by now.
+        """
+        now, desk = self.current()
+        if key != now:
+            raise HTTPException(409, "other images are asked about by now; nothing was written")
+        return desk if earlier is None else self._before(earlier)
+
+    def _before(self, key: str) -> Desk:
+        desk = self.earlier.desks().get(key)
+        if desk is None:
+            raise HTTPException(404, "no such question; nothing was written")
+        return desk
+
+    def rounds_before(self) -> int:
+        """Return how many finished rounds have a question; it opens none of them, so that the page begins at once."""
+        _, desk = self.current()
+        return sum(number < desk.question.round for number in self._cell.questions()) + desk.finished()
+
+    def pictures(self, key: str) -> Desk:
+        """Return the desk whose images are shown under `key`; raises HTTPException where there is none."""
+        now, desk = self.current()
+        return desk if key == now else self._before(key)
+
+
+def _written(folder: Path) -> int:
+    """Return when a question was written; 0 where it is gone, and what is in memory goes on."""
+    path = folder / FILE
+    return path.stat().st_mtime_ns if path.exists() else 0
