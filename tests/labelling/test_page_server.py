@@ -285,6 +285,18 @@ def test_what_two_are_asked_is_offered_to_each_and_to_no_third(tmp_path: Path) -
     assert page.progress()["done"]
 
 
+def test_two_people_may_be_at_an_image_that_both_are_asked_about(tmp_path: Path) -> None:
+    write_question(cell_of(tmp_path), images=3, asked_of_two=0.67)
+    page = Page(cell_of(tmp_path))
+    two = [n for n, image in enumerate(json.loads((page.cell / "round_0/question/question.json").read_text())["images"])
+           if image["people"] == 2]  # fmt: skip
+    assert page.look("ann") == [0, 1, 2] and page.look("ben") == two and len(two) == 2
+    page.say(two[0], "one", "ann")
+    page.say(two[0], "two", "ben")
+    assert page.look("ben") == [two[1]]
+    assert page.look("ann", look="third") == [two[0]] and page.look("ben", look="third") == []
+
+
 def test_skipping_is_no_answer_of_one_of_two(tmp_path: Path) -> None:
     write_question(cell_of(tmp_path), images=1, asked_of_two=1.0)
     page = Page(cell_of(tmp_path))

@@ -73,7 +73,8 @@ class Desk:
         with self._lock:
             self._catch_up()
             free = [n for n in range(len(self.question.images)) if self._leases.free(n, who)]
-            stages = {n: stage for n in free if (stage := self._stage(who, n)) is not None}
+            two = [n for n, image in enumerate(self.question.images) if image.people == 2]  # both may be at it at once
+            stages = {n: stage for n in {*free, *two} if (stage := self._stage(who, n)) is not None}
             queue = sorted((n for n in stages if stages[n] != MY_SKIPPED), key=lambda n: (stages[n], n))
             if look == "again" and number is not None:
                 hand = [number]

@@ -219,11 +219,10 @@ function see() {
 
 /** Show the answers of earlier rounds. */
 async function showEarlier() {
-  Object.assign(state, { look: "earlier", number: null, earlier: null, hand: [], shown: null, busy: true, turn: state.turn + 1 });
+  Object.assign(state, { look: "earlier", number: null, earlier: null, hand: [], shown: null, busy: false, turn: state.turn + 1 });
   show();
-  await earlier.load();
-  state.busy = false;
   one("earlier-find").focus();
+  await earlier.load();
 }
 
 function toggleEarlier() {
@@ -305,7 +304,7 @@ function onKey(event) {
   if (label !== undefined) return inGrid ? grid.confirm(label) : answer("label", label);
   if (!inGrid && key === "arrowleft") return step(1);
   if (!inGrid && key === "arrowright") return step(-1);
-  if (inGrid && key === "escape") return go("queue");
+  if ((inGrid || state.look === "earlier") && key === "escape") return go("queue");
   if (inGrid && !["undo", "grid", "help"].includes(COMMANDS[key])) return undefined;
   if (COMMANDS[key] === "find" && one("find-line").hidden) return undefined;
   if (key in COMMANDS) {
