@@ -71,9 +71,10 @@ def prepare(folder: Path) -> float:
             "suggestions": [[CLASSES[at % 10], 0.5]],
             "why": "",
             "neighbours": [],
+            "people": 1 + (at % 10 == 0),
         }
         images.append(one)
-    asked = {"round": 50, "classes": CLASSES, "chosen_by": "margin", "images": images, "asked_of_two": 0.1}
+    asked = {"round": 50, "classes": CLASSES, "chosen_by": "margin", "images": images}
     (question / "question.json").write_text(json.dumps(asked), encoding="utf-8")
     return statistics.mean(map(len, encoded)) / 1024
 

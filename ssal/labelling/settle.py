@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ssal.labelling.answers import SKIPPED, Answer
@@ -13,8 +14,11 @@ from ssal.labelling.files.words import plain
 if TYPE_CHECKING:
     from ssal.labelling.ledger import Said
 
-person = plain
-"""Who somebody is, by their name: whatever its case and spaces it is one person's."""
+
+@lru_cache(maxsize=1024)  # a round has few names and many answers
+def person(who: str) -> str:
+    """Return who somebody is, by their name: whatever its case and spaces it is one person's."""
+    return plain(who)
 
 
 def looks(answers: Iterable[Answer]) -> dict[str, Answer]:

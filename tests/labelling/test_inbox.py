@@ -354,3 +354,16 @@ def test_of_images_that_are_gone_nobody_answers_twice(ssal: CommandLine) -> None
     label = next(one.answer.label for one in ledger.said() if one.answer.id == other)
     ledger.say([Said(Answer(other, LABEL, label, "ben"), 0, "page")])
     assert str(to_label(1)) in run(ssal, TWO).err
+
+
+def test_a_label_that_a_folder_gave_is_corrected(ssal: CommandLine) -> None:
+    run(ssal)
+    path = sorted(Path("pictures/train/nought").glob("*.png"))[0]
+    ledger = Ledger(CELL / "ledger.sqlite")
+    before = ledger.labels()
+    said = ssal("ledger", "correct", "project.yaml", str(path.relative_to("pictures")), "two")
+    assert said.code == 0 and "is 'two' from now on, which was 'nought' since round 0" in said.out, said
+    said = run(ssal)
+    assert said.code == 3 and "train supervised on 8 labels" in said.log and "the ledger says" in said.log
+    changed = {id: label for id, label in ledger.labels().items() if before[id] != label}
+    assert list(changed.values()) == ["two"] and len(ledger.labels()) == 8

@@ -147,7 +147,7 @@ def test_classes_change_and_an_earlier_answer_is_corrected(ssal: CommandLine, pe
     )
     Path("recipe.yaml").write_text(changed)
     for part in ("train", "test"):
-        Path(f"pictures/{part}/nought").rename(f"pictures/{part}/zero")
+        Path(f"pictures/{part}/nought").rename(f"pictures/{part}/zero")  # the labels that the project began with
     second = say(ann, "nought")
     ann.wait_until(f"{classes} === 'zero,one,three,two'")
     assert ann.evaluate(f"{id('recent')}.textContent") == "zerozero"

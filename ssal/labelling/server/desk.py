@@ -44,6 +44,7 @@ class Desk:
         """Take what the run has written anew of the same images: other classes, or how many people are asked."""
         with self._lock:
             self._written, self._renamings = question, -1
+            self._two = [number for number, image in enumerate(question.images) if image.people == 2]
             self._catch_up()
 
     def _catch_up(self) -> None:
@@ -73,8 +74,8 @@ class Desk:
         with self._lock:
             self._catch_up()
             free = [n for n in range(len(self.question.images)) if self._leases.free(n, who)]
-            two = [n for n, image in enumerate(self.question.images) if image.people == 2]  # both may be at it at once
-            stages = {n: stage for n in {*free, *two} if (stage := self._stage(who, n)) is not None}
+            shown = {*free, *self._two}  # both may be at it at once
+            stages = {n: stage for n in shown if (stage := self._stage(who, n)) is not None}
             queue = sorted((n for n in stages if stages[n] != MY_SKIPPED), key=lambda n: (stages[n], n))
             if look == "again" and number is not None:
                 hand = [number]
@@ -181,9 +182,6 @@ class Desk:
     def _answers(self, number: int) -> list[Answer]:
         return [one.answer for one in self._said(number)]
 
-    def _lacking(self, number: int) -> int:
-        return lacking(self._answers(number), self.question.images[number].people)
-
     def _stage(self, who: str, number: int) -> int | None:
         """Return when an image is offered to `who`; None where it is not."""
         if not self._said(number):
@@ -212,8 +210,7 @@ class Desk:
             self._following.settled[image.id] for image in self.question.images if image.id in self._following.settled
         ]
         kinds = [answer.kind for answer in settled if answer]
-        lacks = [self._lacking(number) for number in range(len(self.question.images))]
-        second = sum(lack == 1 and image.people == 2 for lack, image in zip(lacks, self.question.images, strict=True))
+        lacks = [lacking(self._answers(number), 2) for number in self._two]
         mine = self._by(who)
         measured = [one.answer.seconds for one in mine if one.answer.seconds is not None]
         return {
@@ -221,7 +218,7 @@ class Desk:
             "answered": len(kinds) - kinds.count(SKIPPED),
             "skipped": kinds.count(SKIPPED),
             "differ": settled.count(None),
-            "second": second,
+            "second": lacks.count(1),
             "left": left,
             "mine": len({one.answer.id for one in mine if one.answer.kind != SKIPPED}),
             "my_skipped": sum(
@@ -229,7 +226,7 @@ class Desk:
             ),
             "pace": sum(measured[-PACE:]) / len(measured[-PACE:]) if measured else None,
             "minutes": sum(measured) / 60,
-            "done": not any(lacks) and None not in settled,
+            "done": len(settled) == len(self.question.images) and None not in settled and not any(lacks),
             "taken": self._following.finished,
         }
 

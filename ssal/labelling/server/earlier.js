@@ -43,7 +43,7 @@ export class Earlier {
       },
       make("img", { src: image(said.key, said.number), alt: "", loading: "lazy", decoding: "async" }),
       make("span", { className: "word", textContent: told(said) }),
-      make("span", { className: "word soft", textContent: `${said.round} · ${said.who}` }),
+      make("span", { className: "word soft", textContent: `round ${said.round} · ${said.who}` }),
     ))));
   }
 }

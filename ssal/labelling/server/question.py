@@ -169,7 +169,10 @@ def find_cell(recipe: Path, checkpoints: Path, arm: str = "", seed: int | None =
     if others:
         hint = nearest(arm, {cell.arm for cell in cells}) if arm else ""
         raise BadInput(f"{folder}: nothing waits for that arm and seed{hint}; type one of: {listing(others)}")
-    raise BadInput(f"{folder}: no image waits for an answer; type `ssal run {recipe}`, which asks when it needs people")
+    raise BadInput(
+        f"{folder}: no image waits for an answer; type `ssal run {recipe}`, which asks when it needs people. "
+        "`ssal ledger correct` corrects what was answered before"
+    )
 
 
 def recipe_name(recipe: Path) -> str:
