@@ -13,7 +13,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from command_line import CommandLine
 from page_process import Served
-from test_page_browser import ALT, SHOWN, faults, id
+from person import ALT, SHOWN, faults, id
 from tiny_runs import NAMES, write_pictures
 
 from ssal.labelling.ledger import Ledger
