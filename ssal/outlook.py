@@ -79,17 +79,18 @@ def outlook(cell: Cell) -> Outlook:
     ledger = Ledger(cell.folder / LEDGER)
     entries, audited = ledger.entries(), ledger.audited()
     rounds, labels, rows = [], [], []
-    for file in sorted(cell.folder.glob(f"round_*/{AUDITED}"), key=lambda path: round_number(path.parent)):
-        metrics = file.with_name("metrics.json")
-        if not metrics.exists():
-            continue
+    files = sorted(cell.folder.glob(f"round_*/{AUDITED}"), key=lambda path: round_number(path.parent))
+    files = [file for file in files if file.with_name("metrics.json").exists()]
+    if files:  # of what is gone since, the last learner has said nothing
+        audited = {id: audited[id] for id in read_facts(files[-1])["ids"] if id in audited}
+    for file in files:
         facts, probabilities = read_facts(file), read_tensors(file)["probabilities"]
         names = ledger.called_now(facts["classes"])
         place = {id: row for row, id in enumerate(facts["ids"])}
         if set(audited) <= set(place):
             best = [names[column] for column in probabilities.argmax(dim=1).tolist()]
             rows.append([best[place[id]] == label for id, label in audited.items()])
-            labels.append(int(read_json(metrics)["labels"]))
+            labels.append(int(read_json(file.with_name("metrics.json"))["labels"]))
             rounds.append(round_number(file.parent))
     correct = np.array(rows, dtype=bool).reshape(len(rows), len(audited))
     given, bought = len(entries) - ledger.bought(), ledger.bought()

@@ -77,7 +77,8 @@ def run_round(
     networks = {name: cast(Trained, learn(pretrain(images, checkpoints, **arm.network(seed, name)))) for name in others}
     aside = set_aside(images.askable, arm.audit, seed)
     accelerator = arm.trainer["accelerator"]
-    measure(learner, encoder, images, ledger, number, arm.references, networks, accelerator, folder, aside)
+    audited = aside.union(ledger.audited())  # images that join or go may push one out that is answered already
+    measure(learner, encoder, images, ledger, number, arm.references, networks, accelerator, folder, audited)
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
             collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})

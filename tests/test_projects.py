@@ -270,3 +270,20 @@ def test_an_answer_of_a_finished_round_is_corrected_and_nothing_is_asked_again(s
     assert "train" not in ssal(*run).log, "it is finished again"
     ssal("ledger", "undo", "project.yaml", str(ledger.said()[-1].position))
     assert ledger.labels()[first] == wrong, "a correction that is taken back leaves what stood before"
+
+
+def test_accuracy_is_the_last_learner_s_also_where_audited_images_are_gone_or_sorted(ssal: CommandLine) -> None:
+    Path("project.yaml").write_text(RECIPE.replace("flip: false", "flip: false, test_fraction: 0.001"))
+    for number in range(3):
+        ssal("run", "project.yaml", "--jobs", "1")
+        answer_csv(ssal, number)
+    paths = {id: Path("pictures") / str(image["path"]) for n in range(3) for id, image in question(n).items()}
+    gone, moved, *_ = sorted(Ledger(CELL / "ledger.sqlite").audited())
+    paths[gone].unlink()
+    folder = Path("pictures") / name_of(str(paths[moved]))
+    folder.mkdir()
+    paths[moved].rename(folder / paths[moved].name)
+    said = ssal("run", "project.yaml", "--jobs", "1")
+    assert said.code == 0 and "on 5 images drawn at random and never trained on, with 30 labels" in said.out, said
+    (cell,) = cells_of(load(Path("project.yaml")), Path("checkpoints"))
+    assert [(learned.round, learned.accuracy.n) for learned in outlook(cell).curve] == [(1, 5), (2, 5), (3, 5)]
