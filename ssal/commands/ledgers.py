@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
 from ssal.errors import BadInput
+from ssal.labelling.settle import this_user
 
 if TYPE_CHECKING:
     from ssal.labelling.ledger import Ledger
@@ -66,7 +66,7 @@ def undo(
 
     What a finished round has taken is replaced instead: ssal ledger correct.
     """
-    taken = _one(recipe, checkpoints, arm, seed).undo(position, getpass.getuser()).answer
+    taken = _one(recipe, checkpoints, arm, seed).undo(position, this_user()).answer
     typer.echo(f"taken back: {taken.who} said {taken.label or taken.kind} of {taken.id}")
 
 
@@ -87,7 +87,7 @@ def correct(
     from ssal.correcting import correct as corrected
 
     one = _one(recipe, checkpoints, arm, seed)
-    told = corrected(load(recipe, None), checkpoints, one, image, answer, who or getpass.getuser())
+    told = corrected(load(recipe, None), checkpoints, one, image, answer, who or this_user())
     typer.echo(f"{told}; ssal run {recipe} goes on with what stands")
 
 
@@ -101,7 +101,7 @@ def rename(
     seed: Seed = None,
 ) -> None:
     """Call a class otherwise in all that was answered so far; change data.classes in the recipe, too."""
-    labels = _one(recipe, checkpoints, arm, seed).rename(old, new, getpass.getuser())
+    labels = _one(recipe, checkpoints, arm, seed).rename(old, new, this_user())
     typer.echo(f"{labels} answers {old!r} are {new!r} from now on; name {new!r} in data.classes, too")
 
 

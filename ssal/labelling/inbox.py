@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +16,7 @@ from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
 from ssal.labelling.ledger import Ledger, Said
-from ssal.labelling.settle import outcome
+from ssal.labelling.settle import outcome, this_user
 from ssal.registry import answerer
 
 TO_LABEL = "to_label.csv"
@@ -65,7 +64,7 @@ def record(answers: Iterable[Answer], ledger: Ledger, number: int, via: str, who
     So what was corrected or taken back since then stays so until the file says something new. `who` is who gave those
     whose file does not say: the user of this machine, unless named.
     """
-    who = who or getpass.getuser()
+    who = who or this_user()
     before = [one for one in ledger.said(undone=True) if (one.round, one.via) == (number, via)]
     last = {(one.answer.id, one.answer.who): one.answer for one in before}
     new = []

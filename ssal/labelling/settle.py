@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import os
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 def person(who: str) -> str:
     """Return who somebody is, by their name: whatever its case and spaces it is one person's."""
     return plain(who)
+
+
+def this_user() -> str:
+    """Return the name of the user of this machine; in a container there may be none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the former before Python 3.13
+        return f"user {os.getuid()}"
 
 
 def looks(answers: Iterable[Answer]) -> dict[str, Answer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ def answer(path: Path, most: int | None = None) -> None:
         table = csv.DictWriter(file, asked[0])
         table.writeheader()
         table.writerows(asked)
+
+
+def test_a_user_without_a_name_is_told_by_number(ssal: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, say, that runs under a number which its list of users lacks."""
+
+    def nameless() -> str:
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert run(ssal).code == 3
+    answer(to_label(0))
+    assert run(ssal).code == 3
+    assert {entry.who for entry in Ledger(CELL / "ledger.sqlite").asked_in(0)} == {f"user {os.getuid()}"}
 
 
 def bought() -> int:
