@@ -107,7 +107,7 @@ class Images:
     test: ImageSet
     """May be empty: then evaluation is skipped."""
     classes: tuple[str, ...]
-    """Sorted names; the numbers that training uses come from the ledger, in order of first label."""
+    """Names in the order people see them; the numbers that training uses come from the ledger, by first label."""
     mean: Tensor
     std: Tensor
     """Per channel, of the pool's pixels / 255 (per feature for embeddings)."""
