@@ -153,7 +153,7 @@ def test_classes_change_and_an_earlier_answer_is_corrected(ssal: CommandLine, pe
     assert ann.evaluate(f"{id('recent')}.textContent") == "zerozero"
     assert "2 images wait for labels" in ssal(*run).err
     third = say(ann, "one")
-    ann.wait_until(f"{classes} === 'lynx,one,three,two,zero'")
+    ann.wait_until(f"{classes} === 'zero,one,three,two,lynx'")
     fourth = say(ann, "lynx")
     ann.wait_until(f"{id('rest-title')}.textContent === 'All 4 images have an answer'")
     assert "4 images wait for labels: " in ssal(*run).err
