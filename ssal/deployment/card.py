@@ -125,7 +125,8 @@ def _accuracy(metrics: Mapping[str, Any], config: Mapping[str, Any], stand: Stan
     if audit := config.get("audit"):
         lines.append(
             f"audit: {_share(audit['accuracy'])} of {audit['images']} images that were drawn at random, answered like "
-            f"the others and never trained on, 95 % interval from {_share(audit['low'])} to {_share(audit['high'])}"
+            "the others, and whose labels were never trained on, 95 % interval from "
+            f"{_share(audit['low'])} to {_share(audit['high'])}"
         )
     if "accuracy" in metrics:
         images = len(stand.images.test)

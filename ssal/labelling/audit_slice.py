@@ -1,10 +1,14 @@
-"""The audit slice: images drawn at random, asked for among the others and never trained on, that measure accuracy."""
+"""The audit slice: images drawn at random, asked for among the others, that measure accuracy.
+
+No label of theirs is ever trained on; what learns from images without a label sees them among those.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import floor
 
+from ssal.labelling.answers import SKIPPED
 from ssal.labelling.ledger import AUDIT, Ledger
 from ssal.streams import stream
 
@@ -25,10 +29,13 @@ def set_aside(askable: Iterable[str], share: float, seed: int) -> frozenset[str]
 
 
 def next_in_audit(aside: Iterable[str], ledger: Ledger, size: int, share: float, seed: int) -> Sequence[str]:
-    """Return which images of those set `aside` are among the next `size` questions, so that their share is `share`."""
+    """Return which images of those set `aside` are among the next `size` questions, so that their share is `share`.
+
+    Those that were skipped come again first: accuracy without the images that people put off would be too high.
+    """
     entries = ledger.entries()
-    known = {entry.id for entry in entries}
-    done = sum(entry.strategy == AUDIT for entry in entries)
+    known = ledger.answered()
+    done = sum(entry.strategy == AUDIT and entry.kind != SKIPPED for entry in entries)
     wanted = _part(share, ledger.bought() + size) - done
     waiting = [id for id in in_audit_order(aside, seed) if id not in known]
     return waiting[: max(0, min(wanted, size))]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ssal.labelling.answers import SKIPPED
 from ssal.labelling.audit_slice import in_audit_order, next_in_audit, set_aside
 from ssal.labelling.ledger import AUDIT, Entry, Ledger
 
@@ -55,6 +56,18 @@ def test_there_is_always_an_image_to_ask_for_until_all_are_asked(tmp_path: Path,
         drawn = list(next_in_audit(aside, ledger, 1, share, 0))
         bought(ledger, drawn or [others.pop()], number, AUDIT if drawn else "margin")
     assert ledger.answered() == set(IDS[:images])
+
+
+def test_what_was_skipped_comes_again_before_others(tmp_path: Path) -> None:
+    """Accuracy without the images that people put off, which are the hard ones, would be too high."""
+    ledger, aside = Ledger(tmp_path / "ledger.sqlite"), set_aside(IDS, 0.2, 0)
+    first = list(next_in_audit(aside, ledger, 10, 0.2, 0))
+    skipped = Entry(first[0], None, "ann", 0, AUDIT, None, kind=SKIPPED)
+    ledger.append([skipped])
+    bought(ledger, first[1:], 0, AUDIT)
+    bought(ledger, [id for id in IDS if id not in aside][:8], 0, "margin")
+    again = list(next_in_audit(aside, ledger, 10, 0.2, 0))
+    assert again[0] == first[0] and len(again) == 3 and not set(again[1:]) & set(first)
 
 
 def test_without_a_share_there_is_none(tmp_path: Path) -> None:
