@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ssal.acquisition.chosen import CHOSEN, Choice, read_chosen
 from ssal.labelling.answers import SKIPPED
-from ssal.labelling.ledger import Entry, Ledger
+from ssal.labelling.ledger import GIVEN, Entry, Ledger
 from ssal.round import round_number
 
 LEDGER = "ledger.sqlite"
@@ -34,7 +34,7 @@ def answered(folder: Path) -> Answered:
     for entry in ledger.entries():
         _add(found, entry)
     differ, settled = [], ledger.settled()
-    for number, choices in _open(folder, ledger).items():
+    for number, choices in open_rounds(folder, ledger).items():
         for choice in choices:
             answer = settled.get((choice.id, number))
             if answer is not None:
@@ -56,7 +56,16 @@ def _add(found: dict[str, Entry], entry: Entry) -> None:
         found[entry.id] = entry
 
 
-def _open(folder: Path, ledger: Ledger) -> dict[int, list[Choice]]:
+def open_rounds(folder: Path, ledger: Ledger) -> dict[int, list[Choice]]:
     """Return what is asked in the rounds that have no entry yet, by number."""
     chosen = {round_number(path.parent): path for path in folder.glob(f"round_*/{CHOSEN}")}
     return {number: read_chosen(chosen[number]) for number in sorted(chosen) if not ledger.asked_in(number)}
+
+
+def asked_about(folder: Path) -> set[str]:
+    """Return the ids of all images that the run in `folder` asked about, those that wait or are gone among them."""
+    if not (folder / LEDGER).exists():
+        return set()
+    ledger = Ledger(folder / LEDGER)
+    waiting = {choice.id for choices in open_rounds(folder, ledger).values() for choice in choices}
+    return waiting | {entry.id for entry in ledger.entries() if entry.strategy != GIVEN}

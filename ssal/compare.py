@@ -132,9 +132,16 @@ def _begun(cell: Cell, checkpoints: Path) -> bool:
 
 
 def _finished(cell: Cell, checkpoints: Path) -> bool:
-    """Say whether a cell is done under this very recipe; its images are loaded only where the rest says yes."""
+    """Say whether a cell is done under this very recipe; its images are loaded only where the rest says yes.
+
+    A project in which people answer goes on where images joined or went.
+    """
     record = finished(cell.arm, cell.folder)
-    return record is not None and unchanged(record, cell.arm, images_of(cell.arm, checkpoints), cell.folder)
+    if record is None:
+        return False
+    images = images_of(cell.arm, checkpoints)
+    same = not cell.arm.asks_people or record["images"] == images.fingerprint
+    return same and unchanged(record, cell.arm, images, cell.folder)
 
 
 def _gpus(accelerators: Collection[str]) -> list[str]:

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import torch
 
+from ssal.answered import open_rounds
 from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
 from ssal.errors import listing
-from ssal.labelling.ledger import GIVEN, Entry, Ledger
+from ssal.labelling.answers import LABEL, Answer
+from ssal.labelling.ledger import GIVEN, Entry, Ledger, Said
 
 log = logging.getLogger("ssal")
+FOLDER = "folder"
+"""Who gives a label by where an image lies, and by what way."""
 BEGAN_WITH = "began_with.json"
 """The images, by fingerprint and ids, and the pixel statistics that a project's encoder was trained on."""
 
@@ -39,13 +43,23 @@ def as_begun(images: Images, folder: Path, new_encoder: bool = False) -> tuple[I
     return replace(images, mean=torch.tensor(began["mean"]), std=torch.tensor(began["std"])), began["images"]
 
 
-def take_given(images: Images, ledger: Ledger) -> None:
-    """Write labels that the folder gives into the ledger, of images that have no entry yet; tell of those that differ.
+def take_given(images: Images, ledger: Ledger, folder: Path) -> None:
+    """Write labels that the folder gives into the ledger, of images that have none there; tell of those that differ.
 
-    Of a label that was changed by moving a file the ledger keeps the first.
+    Who moves an image that waits into the folder of a class has answered; so has who moves one that was skipped, or of
+    which nobody could tell. Of a label that was changed by moving a file the ledger keeps the first.
     """
     entries = {entry.id: entry.label for entry in ledger.entries()}
-    ledger.append(Entry(id, images.given[id], "folder", 0, GIVEN) for id in sorted(images.given) if id not in entries)
+    waiting = {choice.id: number for number, choices in open_rounds(folder, ledger).items() for choice in choices}
+    asked = {entry.id: entry.round for entry in ledger.entries() if entry.label is None} | waiting
+    told = {(one.answer.id, one.round) for one in ledger.said(undone=True) if one.via == FOLDER}
+    ledger.say(
+        Said(Answer(id, LABEL, images.given[id], FOLDER), number, FOLDER, decides=id not in waiting)
+        for id, number in sorted(asked.items())
+        if id in images.given and (id, number) not in told
+    )
+    new = (id for id in sorted(images.given) if id not in entries and id not in waiting)
+    ledger.append(Entry(id, images.given[id], FOLDER, 0, GIVEN) for id in new)
     differ = [id for id, label in images.given.items() if id in entries and entries[id] not in (None, label)]
     if differ:
         paths = listing(images.pool.paths[images.pool.row(id)] for id in differ)

@@ -55,7 +55,7 @@ class Outlook:
             _, labels, now, _ = self.curve[-1]
             lines.append(
                 f"accuracy: {100 * now.mean:.0f} % (95 % interval {100 * now.low:.0f} to {100 * now.high:.0f}) on "
-                f"{now.n} images drawn at random and never trained on, with {labels} labels"
+                f"{now.n} images drawn at random, whose labels are never trained on, with {labels} labels"
             )
         if self.size:
             minutes = 0 if self.minutes is None else max(1, round(self.minutes))
@@ -85,7 +85,7 @@ def outlook(cell: Cell) -> Outlook:
         audited = {id: audited[id] for id in read_facts(files[-1])["ids"] if id in audited}
     for file in files:
         facts, probabilities = read_facts(file), read_tensors(file)["probabilities"]
-        names = ledger.called_now(facts["classes"])
+        names = ledger.called_now(facts)
         place = {id: row for row, id in enumerate(facts["ids"])}
         if set(audited) <= set(place):
             best = [names[column] for column in probabilities.argmax(dim=1).tolist()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ssal import registry
+from ssal.answered import asked_about
 from ssal.artefacts import locked, make_folder, read_json, sweep, write_json
 from ssal.claim import answers_of, claim
 from ssal.data.images import Images
@@ -46,14 +48,14 @@ def run_project(
         (folder / FAILED).unlink(missing_ok=True)
         for place in (folder, *folder.glob("round_*")):
             sweep(place)
-        check_images(arm, images)
+        check_images(arm, images, asked_about(folder) if arm.asks_people else ())
         claim(arm, images, folder, overwrite)
         stack.enter_context(tracking(arm.trainer.get("trackers", ()), folder))
         ledger, began_with = Ledger(folder / "ledger.sqlite"), images.fingerprint
         if arm.asks_people:
             images, began_with = as_begun(images, folder, new_encoder)
         if images.given:
-            take_given(images, ledger)
+            take_given(images, ledger, folder)
         for number in count():
             round_folder = make_folder(folder / f"round_{number}")
             log.info("round %d: %d labels", number, len(ledger.before(number).labels()))
@@ -64,8 +66,11 @@ def run_project(
                 return
 
 
-def check_images(arm: Arm, images: Images) -> None:
-    """Raise BadInput where an arm wants more labels than there are images to ask for, or classes have no names yet."""
+def check_images(arm: Arm, images: Images, asked: Collection[str] = ()) -> None:
+    """Raise BadInput where an arm wants more labels than there are images to ask for, or classes have no names yet.
+
+    Ids that were `asked` about count as well where they are gone: their answers are bought.
+    """
     if not images.classes:
         raise BadInput(
             "data.classes: no image has a label yet, so name the classes that people may answer, as in "
@@ -81,7 +86,7 @@ def check_images(arm: Arm, images: Images) -> None:
             "data.out_of_class: the oracle alone answers that an image is of none of the classes; type "
             "labelling.answered_by=oracle, or data.out_of_class=null"
         )
-    free = len(images.askable)
+    free = len(images.askable.union(asked))
     if not free:
         raise BadInput(
             "acquisition.budget: every image of the pool has a label, so there is none to ask for; add images without "

@@ -114,9 +114,12 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
                 method=arm.learner_method, options=arm.learner, companions=arm.companions,
             )  # fmt: skip
     except FileNotFoundError as error:
+        people = "images or answers changed since"
+        made = people if arm.asks_people else "is of another version of ssal"
+        more = "" if arm.asks_people else f" name=again, and {again}"
         raise BadInput(
-            f"{name}: what round {number} was trained to is not kept any more, or is of another version of ssal "
-            f"({error}); nothing is trained here, so type {run} name=again, and {again}"
+            f"{name}: what round {number} was trained to is not kept any more, or {made} ({error}); nothing is trained "
+            f"here, so type {run}{more}"
         ) from error
     assert learner is not None  # it was measured
     previous = cell.folder / f"round_{number - 1}" / OUTPUTS

@@ -30,12 +30,13 @@ def device_name(accelerator: str) -> str:
     return "Apple GPU" if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available() else "CPU"
 
 
-def predict_audit(learner: Trained, images: Images, ids: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+def predict_audit(learner: Trained, images: Images, ids: Sequence[str], ledger: Ledger, folder: Path) -> None:
     """Leave the learner's probabilities of the images `ids`, with those ids and the class of every column."""
     rows = torch.tensor([images.pool.row(id) for id in ids])
     batches = learner.images.pool.stream(rows.split(500))
     logits = loop.predict(learner.learner, batches, learner.trainer)["logits"]
-    write_tensors(folder / AUDITED, {"probabilities": logits.softmax(dim=1)}, ids=ids, classes=classes)
+    facts = {"ids": ids, **ledger.columns(images.classes)}
+    write_tensors(folder / AUDITED, {"probabilities": logits.softmax(dim=1)}, **facts)
 
 
 def neighbour_accuracy(features: Tensor, labels: Tensor, neighbours: int = 10, temperature: float = 0.1) -> float:
@@ -102,6 +103,6 @@ def measure(
             predicted = other.test_probabilities().argmax(dim=1)
             facts[f"{NETWORK}{name}{ACCURACY}"] = float((predicted == truth).double().mean())
     if aside:
-        predict_audit(learner, images, sorted(aside), list(ledger.class_numbers(images.classes)), folder)
+        predict_audit(learner, images, sorted(aside), ledger, folder)
     write_json(folder / "metrics.json", facts)
     tracking.log(["labels"], facts, len(answered))

@@ -14,6 +14,9 @@ from ssal.artefacts import make_folder
 from ssal.errors import BadInput
 
 VERSION = 2
+ENTRY, SAID, UNDONE, RENAMED = ("entry", "said", "undone", "renamed")
+"""What a row of the ledger is: an image of a finished round; one answer of one person; one taken back; a class that is
+called otherwise from now on."""
 COLUMNS = (
     "event", "id", "kind", "label", "who", "at", "seconds", "round", "strategy", "score", "via", "decides", "about",
 )  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ssal.labelling.answers import Answer
-from ssal.labelling.chain import Chain
-from ssal.labelling.ledger import ENTRY, GIVEN, RENAMED, SAID, UNDONE, Names, Said, said_of
+from ssal.labelling.chain import ENTRY, RENAMED, SAID, UNDONE, Chain
+from ssal.labelling.ledger import GIVEN, Said, said_of
+from ssal.labelling.naming import Names
 from ssal.labelling.settle import settled_of
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,16 +11,14 @@ from typing import Any
 
 from ssal.errors import BadInput, nearest
 from ssal.labelling.answers import LABEL, NONE, SKIPPED, Answer
-from ssal.labelling.chain import Chain
+from ssal.labelling.chain import ENTRY, RENAMED, SAID, UNDONE, Chain
+from ssal.labelling.naming import Names
 from ssal.labelling.settle import settled_of
 
 GIVEN = "given"
 """The strategy's name for labels that the project started with; they cost no budget."""
 AUDIT = "audit"
 """The strategy's name for images drawn at random to measure accuracy; their labels are never trained on."""
-ENTRY, SAID, UNDONE, RENAMED = EVENTS = ("entry", "said", "undone", "renamed")
-"""What a row of the ledger is: an image of a finished round; one answer of one person; one taken back; a class that is
-called otherwise from now on."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +172,15 @@ class Ledger:
             entries.append(entry)
         return [e for e in entries if self.end is None or e.round < self.end or e.strategy == GIVEN]
 
-    def called_now(self, names: Iterable[str]) -> list[str]:
-        """Return what classes are called now, for names in files that were written before a class was renamed."""
+    def columns(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Return the facts of a file with a column per class: the `classes` as numbered, and when one was `renamed`."""
+        renamed = max((row["position"] for row in self.chain.rows() if row["event"] == RENAMED), default=0)
+        return {"classes": list(self.class_numbers(classes)), "renamed": renamed}
+
+    def called_now(self, facts: Mapping[str, Any]) -> list[str]:
+        """Return what the classes in such facts are called now."""
         now = Names(self.chain.rows())
-        return [now.of(name, 0) or name for name in names]
+        return [now.of(name, facts.get("renamed", 0)) or name for name in facts["classes"]]
 
     def _there(self) -> Iterator[Entry]:
         return (entry for entry in self.entries() if self.pool is None or entry.id in self.pool)
@@ -220,21 +223,6 @@ class Ledger:
         """Return class number by image id."""
         numbers = self.class_numbers(classes)
         return {id: numbers[label] for id, label in self.labels().items()}
-
-
-class Names:
-    """What classes are called now that were renamed since."""
-
-    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Take rows of a ledger."""
-        self._renamed = [(row["position"], row["about"], row["label"]) for row in rows if row["event"] == RENAMED]
-
-    def of(self, label: str | None, position: int) -> str | None:
-        """Return what a label is called now that stands in the row at `position`."""
-        for since, old, new in self._renamed:
-            if position < since and label == old:
-                label = new
-        return label
 
 
 def said_of(rows: Sequence[dict[str, Any]], undone: bool = False) -> list[Said]:

@@ -79,7 +79,7 @@ def collect(
         )
         everything |= loop.predict(one_pass, batches.numbered(learner.images.pool), learner.trainer)
         outputs = {"probabilities": everything["probabilities"]}
-        write_tensors(folder / OUTPUTS, outputs, classes=list(numbers), images=images.fingerprint)
+        write_tensors(folder / OUTPUTS, outputs, images=images.fingerprint, **ledger.columns(images.classes))
     elif "outputs" in sources:
         everything["features"] = encoder.features(images)["pool"]
     labelled = sorted(map(images.pool.row, answered := ledger.numbered(images.classes)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -24,17 +25,19 @@ def of_these(previous: Path, images: str) -> bool:
 
 
 def realigned(
-    previous: Path, numbers: dict[str, int], called_now: Callable[[Iterable[str]], list[str]] = list
+    previous: Path,
+    numbers: dict[str, int],
+    called_now: Callable[[Mapping[str, Any]], list[str]] = lambda facts: list(facts["classes"]),
 ) -> Tensor:
     """Return an earlier round's probabilities (N,C) with a column per class of `numbers`; one new since then has 0.
 
     Numbers follow from the order of first label, so those of classes without a label move from round to round. A class
-    that was taken back without having been used is left out. `called_now` gives the names of now for those of then,
-    where classes were renamed.
+    that was taken back without having been used is left out. `called_now` gives the names of now for those in the
+    facts of the file.
     """
-    old, names = read_tensors(previous)["probabilities"], called_now(read_facts(previous)["classes"])
+    old, facts = read_tensors(previous)["probabilities"], read_facts(previous)
     table = old.new_zeros(len(old), len(numbers))
-    for column, name in enumerate(names):
+    for column, name in enumerate(called_now(facts)):
         if name in numbers:
             table[:, numbers[name]] += old[:, column]  # of two that were made one, the sum
     return table

@@ -1,0 +1,131 @@
+"""Projects whose folder and classes change on the way, and which go on: nothing locks, nothing is asked twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from command_line import CommandLine
+from PIL import Image
+from test_projects import CELL, RECIPE, answer_csv, name_of, question, ssal  # noqa: F401
+
+from ssal.artefacts import read_facts, read_tensors
+from ssal.cells import Cell, cells_of, images_of
+from ssal.labelling.ledger import Ledger
+from ssal.outlook import outlook
+from ssal.recipe import load
+from ssal.signals.kept import OUTPUTS
+
+RUN = ("run", "project.yaml", "--jobs", "1")
+NO_AUDIT = RECIPE.replace("audit: 0.2", "audit: 0").replace("flip: false", "flip: false, test_fraction: 0.001")
+"""Without a test part: what is sorted into class folders stays in the pool."""
+
+
+def move_to_its_class(path: str) -> None:
+    """Sort an image that waits in the flat folder into the folder of its class."""
+    file = Path("pictures") / path
+    folder = file.with_name(name_of(path))
+    folder.mkdir(exist_ok=True)
+    file.rename(folder / file.name)
+
+
+def test_an_image_of_the_last_batch_goes_though_every_image_is_to_be_asked(ssal: CommandLine) -> None:  # noqa: F811
+    everything = RECIPE.replace("budget: 30", "budget: 84").replace("query_size: 10", "query_size: 42")
+    Path("project.yaml").write_text(everything)
+    ssal(*RUN)
+    answer_csv(ssal, 0)
+    assert ssal(*RUN).code == 3
+    gone = sorted(question(1))[0]
+    (Path("pictures") / str(question(1)[gone]["path"])).unlink()
+    said = ssal(*RUN)
+    assert said.code == 3 and "41 images wait" in said.err
+    lines = [f"{id},{name_of(str(image['path']))}" for id, image in question(1).items() if id != gone]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    assert ssal("answers", "project.yaml", "answers.csv").code == 0
+    assert ssal(*RUN).code == 0
+
+
+def test_who_sorts_a_waiting_image_into_the_folder_of_its_class_has_answered(ssal: CommandLine) -> None:  # noqa: F811
+    Path("project.yaml").write_text(NO_AUDIT)
+    ssal(*RUN)
+    asked = question(0)
+    sorted_by_hand = sorted(asked)[:2]
+    for id in sorted_by_hand:
+        move_to_its_class(str(asked[id]["path"]))
+    said = ssal(*RUN)
+    assert said.code == 3 and "8 images wait" in said.err
+    for id in set(asked) - set(sorted_by_hand):
+        assert "folder" not in {one.answer.who for one in Ledger(CELL / "ledger.sqlite").said() if one.answer.id == id}
+    lines = [f"{id},{name_of(str(asked[id]['path']))}" for id in asked if id not in sorted_by_hand]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    assert ssal("answers", "project.yaml", "answers.csv").code == 0
+    assert ssal(*RUN).code == 3 and ssal(*RUN).code == 3
+    ledger = Ledger(CELL / "ledger.sqlite")
+    assert ledger.labels() == {id: name_of(str(asked[id]["path"])) for id in asked} and ledger.bought() == 10
+
+
+def test_a_skipped_image_that_is_sorted_later_gets_its_label_once(ssal: CommandLine) -> None:  # noqa: F811
+    Path("project.yaml").write_text(NO_AUDIT)
+    ssal(*RUN)
+    asked = question(0)
+    without = dict(zip(sorted(asked)[:2], ("skipped", "cannot tell"), strict=True))
+    lines = [f"{id},{without.get(id) or name_of(str(asked[id]['path']))}" for id in asked]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    ssal("answers", "project.yaml", "answers.csv")
+    ssal(*RUN)
+    ledger = Ledger(CELL / "ledger.sqlite")
+    assert not set(without) & set(ledger.labels())
+    for id in without:
+        move_to_its_class(str(asked[id]["path"]))
+    ssal(*RUN)
+    assert {id: ledger.labels()[id] for id in without} == {id: name_of(str(asked[id]["path"])) for id in without}
+    said = len(ledger.said())
+    image, _ = without
+    assert ssal("ledger", "correct", "project.yaml", image, "cannot tell").code == 0
+    ssal(*RUN)
+    assert image not in ledger.labels() and len(ledger.said()) == said + 1, "a folder says what it says once"
+
+
+def test_a_finished_project_trains_on_the_images_that_are_there(ssal: CommandLine) -> None:  # noqa: F811
+    for number in range(3):
+        ssal(*RUN)
+        answer_csv(ssal, number)
+    assert ssal(*RUN).code == 0
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8), dtype=np.uint8)).save("pictures/one_new_x.png")
+    refused = ssal("model", "project.yaml", "--to", "model", "--no-onnx")
+    assert refused.code == 2 and "type ssal run project.yaml" in refused.err and "name=" not in refused.err
+    before = len(Ledger(CELL / "ledger.sqlite").chain.rows())
+    joined = ssal(*RUN)
+    assert joined.code == 0 and "1 joined, 0 are gone" in joined.log
+    assert "1 of 1 cells are finished already" in ssal(*RUN).log
+    assert ssal("model", "project.yaml", "--to", "model", "--no-onnx").code == 0
+    assert len(Ledger(CELL / "ledger.sqlite").chain.rows()) == before, "nothing is asked again"
+
+
+def test_names_that_change_places_follow_what_was_said_before_and_after(ssal: CommandLine) -> None:  # noqa: F811
+    """What was written before the swap is read with the new names, what was written after it as it stands."""
+    ssal(*RUN)
+    answer_csv(ssal, 0)
+    ssal(*RUN)
+    first = outlook(cell_of_project()).curve[0].accuracy
+    for old, new in (("one", "between"), ("two", "one"), ("between", "two")):
+        assert ssal("ledger", "rename", "project.yaml", old, new).code == 0
+    assert outlook(cell_of_project()).curve[0].accuracy == first, "other names, the same images right"
+    swapped = {"one": "two", "two": "one"}
+    lines = [
+        f"{id},{swapped.get(name_of(str(image['path'])), name_of(str(image['path'])))}"
+        for id, image in question(1).items()
+    ]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    assert ssal("answers", "project.yaml", "answers.csv").code == 0
+    assert ssal(*RUN).code == 3
+    outputs = CELL / "round_2" / OUTPUTS
+    names, best = read_facts(outputs)["classes"], read_tensors(outputs)["probabilities"].argmax(dim=1)
+    images = images_of(cell_of_project().arm, Path("checkpoints"))
+    for id, image in question(2).items():
+        assert image["suggestions"][0][0] == names[int(best[images.pool.row(id)])]
+
+
+def cell_of_project() -> Cell:
+    (found,) = cells_of(load(Path("project.yaml")), Path("checkpoints"))
+    return found
