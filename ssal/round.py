@@ -61,6 +61,7 @@ def run_round(
     if bought_already and (not ledger.labels() or all((folder / name).exists() for name in LEFT)):
         return True
     encoder = pretrain(replace(images, fingerprint=began_with), checkpoints, **arm.encoder(seed))
+    aside = set_aside(images.askable, arm.audit, seed)
     learn = partial(
         train,
         images=images,
@@ -71,11 +72,11 @@ def run_round(
         trainer=arm.trainer,
         method=arm.learner_method,
         options=arm.learner,
+        aside=aside,
     )
     learner = learn(encoder, companions=arm.companions)
     others = arm.networks if learner and len(images.test) else ()
     networks = {name: cast(Trained, learn(pretrain(images, checkpoints, **arm.network(seed, name)))) for name in others}
-    aside = set_aside(images.askable, arm.audit, seed)
     accelerator = arm.trainer["accelerator"]
     audited = aside.union(ledger.audited())  # images that join or go may push one out that is answered already
     measure(learner, encoder, images, ledger, number, arm.references, networks, accelerator, folder, audited)

@@ -13,6 +13,7 @@ from ssal.claim import unchanged
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.growing import BEGAN_WITH, as_begun
+from ssal.labelling.audit_slice import set_aside
 from ssal.labelling.ledger import Ledger
 from ssal.learner.train import train
 from ssal.learner.trained import Trained
@@ -112,6 +113,7 @@ def standing(recipe: Recipe, cell: Cell, checkpoints: Path, number: int | None) 
             learner = train(
                 encoder, images, ledger, number, checkpoints, cell.seed, arm.trainer,
                 method=arm.learner_method, options=arm.learner, companions=arm.companions,
+                aside=set_aside(images.askable, arm.audit, cell.seed),
             )  # fmt: skip
     except FileNotFoundError as error:
         people = "images or answers changed since"

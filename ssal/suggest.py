@@ -206,10 +206,7 @@ def _rest(suggestion: Suggestion) -> list[str]:
     rows = [
         ("labelling:", ""),
         (f"  answered_by: {who[0]}", who[1]),
-        *(
-            [("  audit: 0.1", "a tenth is drawn at random and tells accuracy: no label of it is trained on")]
-            * suggestion.people
-        ),
+        *([("  audit: 0.1", "a tenth is drawn at random, never trained on, and tells accuracy")] * suggestion.people),
         ("trainer:", ""),
         ("  accelerator: auto", found),
         ("  precision: auto", "bfloat16 where the device computes in it: faster, no difference in accuracy was shown"),

@@ -164,7 +164,7 @@ def test_what_is_said_of_accuracy_follows_from_the_audited_images_alone(ssal: Co
     says = {id: facts["classes"][column] for id, column in zip(facts["ids"], best, strict=True)}
     right = sum(says[id] == label for id, label in audited.items())
     assert len(audited) == 12 and f"accuracy: {100 * right / 12:.0f} % (95 % interval" in said.out
-    assert "on 12 images drawn at random, whose labels are never trained on" in said.out
+    assert "on 12 images drawn at random and never trained on" in said.out
     assert not set(audited) & set(Ledger(cell / "ledger.sqlite").labels())
 
 
@@ -285,6 +285,6 @@ def test_accuracy_is_the_last_learner_s_also_where_audited_images_are_gone_or_so
     paths[moved].rename(folder / paths[moved].name)
     said = ssal("run", "project.yaml", "--jobs", "1")
     assert said.code == 0, said
-    assert "on 5 images drawn at random, whose labels are never trained on, with 30 labels" in said.out
+    assert "on 5 images drawn at random and never trained on, after 30 answers" in said.out
     (cell,) = cells_of(load(Path("project.yaml")), Path("checkpoints"))
     assert [(learned.round, learned.accuracy.n) for learned in outlook(cell).curve] == [(1, 5), (2, 5), (3, 5)]

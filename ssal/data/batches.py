@@ -51,12 +51,14 @@ def labelled_and_unlabelled(
     unlabelled_size: int,
     names: tuple[int | str, ...],
     class_balanced: bool = False,
+    unlabelled_rows: Tensor | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one batch per step: `labelled` images with `labels`, and `unlabelled` images from all training images.
+    """Yield one batch per step: `labelled` images with `labels`, and `unlabelled` images of `unlabelled_rows`.
 
-    The two streams are shuffled apart, and labelled images stay in the unlabelled stream (methods of the FixMatch
-    family see them there too). `unlabelled_size` 0 leaves the unlabelled part out. With `class_balanced` every class
-    is drawn equally often into the labelled part, however many images it has.
+    These are all training images if not given. The two streams are shuffled apart, and labelled images stay in the
+    unlabelled stream (methods of the FixMatch family see them there too). `unlabelled_size` 0 leaves the unlabelled
+    part out. With `class_balanced` every class is drawn equally often into the labelled part, however many images it
+    has.
     """
     number_of_row = torch.full((len(images),), -1)
     number_of_row[labelled_rows] = labels
@@ -65,9 +67,9 @@ def labelled_and_unlabelled(
         labelled = [balanced_step_rows(parts, labelled_size, step, *names, "labelled") for step in steps]
     else:
         labelled = [step_rows(labelled_rows, labelled_size, step, *names, "labelled") for step in steps]
-    everything = torch.arange(len(images))
+    drawn_from = torch.arange(len(images)) if unlabelled_rows is None else unlabelled_rows
     unlabelled = (
-        [step_rows(everything, unlabelled_size, step, *names, "unlabelled") for step in steps]
+        [step_rows(drawn_from, unlabelled_size, step, *names, "unlabelled") for step in steps]
         if unlabelled_size
         else []
     )

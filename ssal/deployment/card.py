@@ -125,7 +125,7 @@ def _accuracy(metrics: Mapping[str, Any], config: Mapping[str, Any], stand: Stan
     if audit := config.get("audit"):
         lines.append(
             f"audit: {_share(audit['accuracy'])} of {audit['images']} images that were drawn at random, answered like "
-            "the others, and whose labels were never trained on, 95 % interval from "
+            "the others, and that the classifier never trained on, 95 % interval from "
             f"{_share(audit['low'])} to {_share(audit['high'])}"
         )
     if "accuracy" in metrics:

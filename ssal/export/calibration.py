@@ -1,4 +1,4 @@
-"""How far a classifier's confidence can be trusted: fitted and measured on audited images, labels never trained on."""
+"""How far a classifier's confidence can be trusted: fitted and measured on audited images, never trained on."""
 
 from __future__ import annotations
 

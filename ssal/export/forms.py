@@ -86,7 +86,7 @@ def _told(material: Material, name: str) -> list[str]:
     kinds, chosen = Counter(e.kind for e in entries), Counter(e.strategy for e in entries)
     counts = [f"{kinds[LABEL]} with a class", *(f"{kinds[kind]} {word}" for kind, word in SHOWN.items() if kinds[kind])]
     told = {
-        f"drawn at random for the audit, labels never trained on (strategy `{AUDIT}`)": chosen[AUDIT],
+        f"drawn at random for the audit, never trained on (strategy `{AUDIT}`)": chosen[AUDIT],
         f"came with the data (strategy `{GIVEN}`)": chosen[GIVEN],
         "of images that are gone from the data, so without a path, a copy and a place in coco.json": sum(
             entry.id not in material.images.pool for entry in entries

@@ -77,7 +77,7 @@ class PseudoLabels:
             return [f"confidence: {own}; how far it can be trusted cannot be told: {why}"]
         right = measured.accuracy
         return [
-            f"confidence: {own}, then calibrated on {images} audit images, on whose labels it was never trained: "
+            f"confidence: {own}, then calibrated on {images} audit images, which it was never trained on: "
             f"logits over a temperature of {temperature:.2f}",
             f"there {100 * right.mean:.0f} % are right (95 % interval {100 * right.low:.0f} to "
             f"{100 * right.high:.0f}), and the confidence is {100 * measured.confidence:.0f} % on average; expected "

@@ -1,6 +1,6 @@
 """The audit slice: images drawn at random, asked for among the others, that measure accuracy.
 
-No label of theirs is ever trained on; what learns from images without a label sees them among those.
+No learner trains on them, not even on what they show; the encoder has seen them, which learns without labels.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def in_audit_order(ids: Iterable[str], seed: int) -> list[str]:
 def set_aside(askable: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """Return the images that only the audit may ask for: the first `share` of the random order.
 
-    As many as it takes where every image is asked for in the end; so no strategy ever has one of them, and the slice is
-    a random sample of all images at every size.
+    As many as it takes where every image is asked for in the end; so no strategy ever has one of them, no learner is
+    trained on one before its turn comes, and the slice is a random sample of all images at every size.
     """
     order = in_audit_order(askable, seed) if share else []
     return frozenset(order[: _part(share, len(order))])

@@ -18,7 +18,7 @@ from ssal.labelling.settle import settled_of
 GIVEN = "given"
 """The strategy's name for labels that the project started with; they cost no budget."""
 AUDIT = "audit"
-"""The strategy's name for images drawn at random to measure accuracy; their labels are never trained on."""
+"""The strategy's name for images drawn at random to measure accuracy, which no learner trains on."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,10 @@ class Ledger:
     def of_no_class(self) -> set[str]:
         """Return the ids of images that were found to be of none of the classes, those of the audit slice left out."""
         return {e.id for e in self._there() if e.kind == NONE and e.strategy != AUDIT}
+
+    def not_trained_on(self) -> set[str]:
+        """Return the ids of answered images that no learner sees in training at all: of no class, or audited."""
+        return {e.id for e in self._there() if e.kind == NONE or e.strategy == AUDIT}
 
     def answered(self) -> set[str]:
         """Return the ids of all images that need not be asked for again, those of none of the classes among them."""

@@ -97,9 +97,14 @@ class Learner(pl.LightningModule):
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.names: tuple[int | str, ...] = ()
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
-        """Be shown the pool, and the labelled `rows` of it with their class numbers, before training and scoring."""
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
+        """Be shown the pool, and the labelled `rows` of it with their class numbers, before training and scoring.
+
+        Without their labels the images of `unlabelled_rows` are learned from, labelled ones among them and in
+        ascending order; all if not given.
+        """
         self.pool, self.labelled_rows, self.labels = pool, rows, labels
+        self.unlabelled_rows = torch.arange(len(pool)) if unlabelled_rows is None else unlabelled_rows
 
     def start_from(self, other: Learner) -> None:
         """Begin with the averaged weights of the round before; classes that had no label then keep their first ones.
@@ -170,7 +175,7 @@ class Learner(pl.LightningModule):
 
     def normalised_rows(self) -> Tensor:
         """Return the rows of the pool whose images move BatchNorm's running statistics in training."""
-        return torch.arange(len(self.pool)) if self.unlabelled_batch_size else self.labelled_rows.cpu()
+        return (self.unlabelled_rows if self.unlabelled_batch_size else self.labelled_rows).cpu()
 
     @torch.no_grad()
     def on_train_end(self) -> None:

@@ -61,9 +61,9 @@ class CEAL(Learner):
         self.threshold, self.decay = threshold, decay
         self.alone = min(steps - 1, round(alone * steps))
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
         """Be shown the pool, of which nothing is pseudo-labelled yet."""
-        super().see(pool, rows, labels)
+        super().see(pool, rows, labels, unlabelled_rows)
         self.register_buffer("pseudo_labels", torch.full((len(pool),), -1))  # checkpoints hold them
         self.pseudo_labels: Tensor
 
@@ -99,7 +99,7 @@ class CEAL(Learner):
         """Keep the class of every pool image that is sure and not labelled."""
         network = self.average if self.swa_from is None else self.network  # SWA's average has no statistics of its own
         found = over_pool(self, network, lambda logits, _: sure_classes(logits.softmax(dim=1), threshold))
-        self.pseudo_labels.copy_(found)
+        self.pseudo_labels[self.unlabelled_rows.to(self.device)] = found
         self.pseudo_labels[self.labelled_rows.to(self.device)] = -1
 
     def normalised_rows(self) -> Tensor:

@@ -77,9 +77,9 @@ class DeepLabelPropagation(Learner):
         self.labelled_steps = round(labelled_share * self.steps)
         self.spreading: dict[str, Any] = {"neighbours": neighbours, "alpha": alpha, "max_iterations": max_iterations}
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
         """Make room for pseudo-labels; a training that is resumed goes on with those of its epoch."""
-        super().see(pool, rows, labels)
+        super().see(pool, rows, labels, unlabelled_rows)
         self.register_buffer("pseudo", torch.zeros(len(pool), dtype=torch.long))
         self.register_buffer("certainty", torch.zeros(len(pool)))
         self.register_buffer("class_weights", torch.ones(self.network.head.out_features))
@@ -93,7 +93,7 @@ class DeepLabelPropagation(Learner):
         since = self.global_step - self.labelled_steps
         if since < 0:
             return self.labelled_loss(self.network(labelled)[0], labels)
-        if since % math.ceil(len(self.pseudo) / self.unlabelled_batch_size) == 0:
+        if since % math.ceil(len(self.unlabelled_rows) / self.unlabelled_batch_size) == 0:
             self.renew()
         rows = batch["unlabelled_rows"].to(self.pseudo.device)
         unlabelled = self.views.weak(batch["unlabelled"], *names, "unlabelled")
@@ -112,10 +112,12 @@ class DeepLabelPropagation(Learner):
         home = features.device if features.is_cuda else torch.device("cpu")
         found = pseudo_labels(
             features.to(home),
-            self.labelled_rows.to(home),
+            torch.searchsorted(self.unlabelled_rows, self.labelled_rows.cpu()).to(home),
             self.labels.to(home),
             len(self.class_weights),
             **self.spreading,
         )
-        for buffer, value in zip((self.pseudo, self.certainty, self.class_weights), found, strict=True):
-            buffer.copy_(value)
+        rows = self.unlabelled_rows.to(self.pseudo.device)
+        self.class_weights.copy_(found[2])
+        for buffer, value in zip((self.pseudo, self.certainty), found[:2], strict=True):
+            buffer[rows] = value.to(buffer)

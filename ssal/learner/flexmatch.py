@@ -53,12 +53,12 @@ class FlexMatch(GuessingLearner):
         self.counts: Tensor
         """How many images have each of these numbers (C+1,)."""
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
         """Remember no class for any image of the pool."""
-        super().see(pool, rows, labels)
+        super().see(pool, rows, labels, unlabelled_rows)
         none = self.network.head.out_features
         self.register_buffer("assigned", torch.full((len(pool),), none, device=self.device))
-        self.register_buffer("counts", torch.bincount(self.assigned, minlength=none + 1))
+        self.register_buffer("counts", torch.bincount(self.assigned[self.unlabelled_rows], minlength=none + 1))
 
     @torch.no_grad()
     def assign(self, rows: Tensor, classes: Tensor, sure: Tensor) -> None:

@@ -59,9 +59,9 @@ class GaussianProcessHead(FrozenLearner):
         self.prior_variances = sorted(prior_variances)
         self.prior_variance, self.log_evidence = self.prior_variances[0], math.nan
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
         """Make room for the labelled features. Raises BadInput where they are too many."""
-        super().see(pool, rows, labels)
+        super().see(pool, rows, labels, unlabelled_rows)
         classes = self.network.head.out_features
         most = min(MOST_LABELS, math.isqrt(MOST_ENTRIES // classes))
         if len(rows) > most:
@@ -80,7 +80,7 @@ class GaussianProcessHead(FrozenLearner):
 
     def tune(self, features: Tensor, labels: Tensor) -> None:
         """Choose the prior variance of the highest evidence, the smaller one of two that are equal."""
-        self.process.look(self.pool.fetch(torch.arange(len(self.pool))).cpu().float())
+        self.process.look(self.pool.fetch(self.unlabelled_rows).cpu().float())
         evidence = {variance: self.process.condition(features, labels, variance) for variance in self.prior_variances}
         self.prior_variance = max(evidence, key=evidence.__getitem__)
 

@@ -56,12 +56,12 @@ class LabelPropagation(FrozenLearner):
         self.max_iterations, self.tolerance = max_iterations, tolerance
         self.home, self.found = torch.device("cpu"), dict[str, Any]()
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
         """Make room for the pool's scores."""
-        super().see(pool, rows, labels)
+        super().see(pool, rows, labels, unlabelled_rows)
         classes = self.network.head.out_features
-        features = pool.fetch(torch.arange(len(pool))).cpu().float()
-        neighbours = self.neighbours or fitting_neighbours(len(pool), classes)
+        features = pool.fetch(self.unlabelled_rows).cpu().float()
+        neighbours = self.neighbours or fitting_neighbours(len(features), classes)
         self.average.add_module("head", PoolVote(features, classes, neighbours))
 
     def fit(

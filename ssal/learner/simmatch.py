@@ -65,9 +65,9 @@ class SimMatch(UnlabelledLearner):
         """Unit vectors (K,D) of the labelled images in the order of `see`; zeros until a batch held the image."""
         self.bank_labels: Tensor
 
-    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor) -> None:
+    def see(self, pool: ImageSet, rows: Tensor, labels: Tensor, unlabelled_rows: Tensor | None = None) -> None:
         """Make an empty bank with a place for every labelled image."""
-        super().see(pool, rows, labels)
+        super().see(pool, rows, labels, unlabelled_rows)
         self.places = torch.full((len(pool),), -1)
         self.places[rows] = torch.arange(len(rows))
         self.register_buffer("bank", torch.zeros(len(rows), self.projection, device=self.device))

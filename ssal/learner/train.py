@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,13 @@ def train(
     method: str,
     options: dict[str, Any],
     companions: dict[str, dict[str, Any]] | None = None,
+    aside: Collection[str] = (),
 ) -> Trained | None:
     """Return the learner trained on the ledger's labels; None while there are none.
 
     Arms with the same encoder, labels, options, companions and seed share the training: the folder's name follows from
-    them. `companions` are signal sources whose heads are trained with the learner, and their options.
+    them. `companions` are signal sources whose heads are trained with the learner, and their options. Images set
+    `aside` for the audit and those of none of the classes are not learned from, not even without a label.
     """
     answered = ledger.numbered(images.classes)
     if not answered:
@@ -55,16 +59,18 @@ def train(
     filed = registry.find("learner", method)
     numbers = ledger.class_numbers(images.classes)
     chosen: dict[str, Any] = {"method": method, "options": options, "companions": companions or {}}
+    apart = ledger.not_trained_on().union(aside).difference(answered)
     heads = {name: registry.find("signal", name) for name in chosen["companions"]}
     before = None
     if {**filed.options, **options}.get("warm_start") and round_number:
         earlier = ledger.before(round_number - 1)
-        before = train(encoder, images, earlier, round_number - 1, checkpoints, seed, trainer, **chosen)
+        before = train(encoder, images, earlier, round_number - 1, checkpoints, seed, trainer, **chosen, aside=aside)
     facts = {
         **chosen,
         "encoder": encoder.fingerprint,
         "images": images.fingerprint,
         "labels": sorted(answered.items()),
+        **({"not_trained_on": sorted(apart)} if apart else {}),
         "classes": len(numbers),
         "seed": seed,
         "round": round_number,
@@ -86,31 +92,23 @@ def train(
 
     rows = torch.tensor([images.pool.row(id) for id in sorted(answered)])
     labels = torch.tensor([answered[id] for id in sorted(answered)])
-    learner.see(seen.pool, rows, labels)
+    unlabelled_rows = torch.tensor([row for row, id in enumerate(images.pool.ids) if id not in apart])
+    learner.see(seen.pool, rows, labels, unlabelled_rows)
 
     def make(folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
         if before:
             learner.start_from(before.learner)
         log.info("train %s on %d labels: %d steps", method, len(rows), learner.steps)
-        curve = learner.fit(
-            lambda steps: batches.labelled_and_unlabelled(
-                seen.pool,
-                steps,
-                rows,
-                labels,
-                learner.batch_size or len(rows),
-                learner.unlabelled_batch_size,
-                names,
-                learner.class_balanced,
-            ),
-            folder,
-            names,
-            trainer,
-        )
+        draw = partial(
+            batches.labelled_and_unlabelled, seen.pool, labelled_rows=rows, labels=labels, names=names,
+            labelled_size=learner.batch_size or len(rows), unlabelled_size=learner.unlabelled_batch_size,
+            unlabelled_rows=unlabelled_rows, class_balanced=learner.class_balanced,
+        )  # fmt: skip
+        curve = learner.fit(draw, folder, names, trainer)
         seconds = time.perf_counter() - began
         write_tensors(folder / WEIGHTS, learner.average.state_dict())
-        record = {name: value for name, value in facts.items() if name != "labels"}
+        record = {name: value for name, value in facts.items() if name not in ("labels", "not_trained_on")}
         return {**record, "labels": len(rows), "train_seconds": seconds, "loss": curve, **learner.facts()}
 
     once(folder, make, WEIGHTS)

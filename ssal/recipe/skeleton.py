@@ -140,8 +140,8 @@ class Labelling(Section):
     answered_by: str = "oracle"
     """oracle answers from hidden labels; inbox waits for people."""
     audit: Annotated[float, Field(ge=0, le=0.5)] | None = None
-    """Share of the images of every round that is drawn at random to measure accuracy, labels never trained on; null:
-    0.1 where people answer, 0 in a benchmark, which has a test set."""
+    """Share of the images of every round that is drawn at random to measure accuracy and never trained on; null: 0.1
+    where people answer, 0 in a benchmark, which has a test set."""
 
 
 class Evaluation(Section):

@@ -50,7 +50,7 @@ def collect(
     will be chosen, of those set `aside` none. `outputs.safetensors` keeps probabilities of all training images for
     later rounds, `table_….safetensors` a round's signals until it has chosen. `watch` may replace sources (see Watch).
     """
-    # No learner follows from images of none of the classes, but what is left to ask for does.
+    # What is left to ask for follows from images of none of the classes also where no learner does.
     made_by = (learner and learner.folder.name, encoder.fingerprint, images.fingerprint, sorted(ledger.of_no_class()))
     path = folder / f"table_{fingerprint(*made_by, sorted(needs), names, options, budget, sorted(aside))}.safetensors"
     if path.exists():

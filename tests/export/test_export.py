@@ -159,7 +159,7 @@ def check_second(said: Said, labels: dict[str, str]) -> None:
         assert float(row["confidence"]) == pytest.approx(float(said_of.max()), abs=1e-4), "too few to calibrate on"
     audited = [row for row in table(TO / "labels.csv") if row["strategy"] == AUDIT]
     with_class = sum(row["kind"] == LABEL for row in audited)
-    assert f"labels never trained on (strategy `audit`): {len(audited)}" in said.out and len(audited) == 2
+    assert f"never trained on (strategy `audit`): {len(audited)}" in said.out and len(audited) == 2
     assert f"cannot be told: {with_class} images of the audit have a class, and that takes 30" in said.out
     coco = json.loads((TO / "coco.json").read_text())
     sure = {row["id"]: row["label"] for row in pseudo if float(row["confidence"]) >= 0.25}
