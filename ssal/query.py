@@ -185,7 +185,7 @@ def ask_all(wanted: Mapping[str, Wanted], stand: Standing, size: int, work: Path
                 asked.watch.refused[name] = _line(error)
         asked.table = collect(
             sorted({"probabilities", *needs}), stand.learner, stand.encoder, images, stand.ledger, folder,
-            stand.previous, names=drawn, options=options, budget=size, watch=asked.watch,
+            stand.previous, names=drawn, options=options, budget=size, aside=stand.aside, watch=asked.watch,
         )  # fmt: skip
         ids = [images.pool.ids[row] for row in asked.table["rows"].tolist()]
         classes = len(stand.ledger.class_numbers(images.classes))

@@ -39,9 +39,14 @@ class Standing:
     """Outputs of the learner before, if there was one."""
 
     @property
+    def aside(self) -> frozenset[str]:
+        """The images that only the audit asks for, by id."""
+        return set_aside(self.images.askable, self.cell.arm.audit, self.cell.seed)
+
+    @property
     def free(self) -> int:
-        """How many images could be asked for."""
-        return len(self.images.askable - self.ledger.answered())
+        """How many images a strategy could ask for."""
+        return len(self.images.askable - self.ledger.answered() - self.aside)
 
 
 def _signals(record: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ STAGES = {
     "pretext.pretrain",
     "learner.train",
     "signals.collect",
+    "signals.parts",
     "acquisition.choose",
     "labelling.ask",
     "evaluation.measure",

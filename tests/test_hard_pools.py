@@ -17,7 +17,7 @@ from ssal.labelling.answers import NONE, SHOWN
 from ssal.labelling.ledger import Entry, Ledger
 from ssal.project import results
 from ssal.recipe import load, schema
-from ssal.signals.collect import split
+from ssal.signals.parts import split
 
 RECIPE = """\
 name: tiny

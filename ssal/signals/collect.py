@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ssal import loop, registry
 from ssal.artefacts import read_tensors, write_tensors
@@ -23,10 +22,9 @@ from ssal.registry import Method
 from ssal.signals.afterwards import accompany
 from ssal.signals.kept import FITTING, OUTPUTS, realigned
 from ssal.signals.one_pass import OnePass
-from ssal.signals.vocabulary import PARTS
+from ssal.signals.parts import Table, split, unlabelled
 
 log = logging.getLogger("ssal")
-Table = dict[str, Tensor]
 
 
 def collect(
@@ -91,6 +89,7 @@ def collect(
         "learner": learner.learner if learner else None,
         "previous": realigned(previous, numbers, ledger.called_now) if previous else None,
         "labelled_rows": torch.tensor(labelled, dtype=torch.long),
+        "unlabelled_rows": unlabelled(images, ledger, aside),
         "labels": torch.tensor([answered[images.pool.ids[row]] for row in labelled], dtype=torch.long),
         "class_numbers": numbers,
     }
@@ -102,18 +101,3 @@ def collect(
     write_tensors(path, table)
     log.info("signals of %d images: %s", len(images.pool), ", ".join(sorted(everything)) or "none needed")
     return table
-
-
-def split(everything: Table, images: Images, ledger: Ledger, aside: Collection[str] = ()) -> Table:
-    """Return what may be asked for under its own name and as `rows`, `labelled_…` with `labels`, and `out_of_class_…`.
-
-    Images that nobody can label (a benchmark's own unlabelled part) are trained on, but never asked for; nor are those
-    again that were found to be of none of the classes; nor those set `aside`, which the audit draws.
-    """
-    numbers, ids = ledger.numbered(images.classes), images.pool.ids
-    wanted = (images.askable - ledger.answered()).difference(aside)
-    table: Table = {}
-    for part, those in zip(("", *PARTS), (wanted, numbers, ledger.of_no_class()), strict=True):
-        table[f"{part}rows"] = torch.tensor([row for row, id in enumerate(ids) if id in those], dtype=torch.long)
-        table |= {f"{part}{name}": rows[table[f"{part}rows"]] for name, rows in everything.items()}
-    return table | {"labels": torch.tensor([numbers[id] for id in ids if id in numbers], dtype=torch.long)}

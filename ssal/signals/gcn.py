@@ -104,6 +104,7 @@ class GraphNetwork(pl.LightningModule):
 def gcn(
     features: Tensor,
     labelled_rows: Tensor,
+    unlabelled_rows: Tensor,
     *,
     names: tuple[int | str, ...],
     trainer: dict[str, Any],
@@ -124,7 +125,7 @@ def gcn(
     `neighbours` and those that it is one of (twice where both hold) instead of with all; negative similarities are no
     edges; the middle layer, which the authors' code defines but never runs, is left out.
     """
-    whole = parted(len(features), labelled_rows, str(names[-1]))
+    whole = parted(labelled_rows, unlabelled_rows, str(names[-1]))
     points = normalize(features.float())
     network = GraphNetwork(
         points,

@@ -50,18 +50,16 @@ def encoded_set(on: On, source: str, encoder: Encoder, images: Images, pool: Ima
     return set_of(encoder.features(images)["pool"], pool)
 
 
-def parted(count: int, labelled_rows: Tensor, source: str) -> dict[str, Tensor]:
-    """Return the rows of `count` images that are `labelled` and those that are `unlabelled`.
+def parted(labelled_rows: Tensor, unlabelled_rows: Tensor, source: str) -> dict[str, Tensor]:
+    """Return the rows that are `labelled` and those that are `unlabelled`.
 
     Raises BadInput where there is none of either.
     """
-    unlabelled = torch.ones(count, dtype=torch.bool)
-    unlabelled[labelled_rows] = False
-    parts = {"labelled": labelled_rows, "unlabelled": unlabelled.nonzero()[:, 0]}
+    parts = {"labelled": labelled_rows, "unlabelled": unlabelled_rows}
     for name, rows in parts.items():
         if not len(rows):
             raise BadInput(
-                f"signals.{source}: tells labelled from unlabelled images, but none of {count} is {name}; "
+                f"signals.{source}: tells labelled from unlabelled images, but there is no {name} one; "
                 + ("type acquisition.first_round=random" if name == "labelled" else "there is nothing left to ask for")
             )
     return parts
@@ -97,6 +95,7 @@ def fitted_scores(
     module: pl.LightningModule,
     seen: ImageSet,
     labelled_rows: Tensor,
+    unlabelled_rows: Tensor,
     *,
     steps: int,
     batch_size: int,
@@ -104,10 +103,10 @@ def fitted_scores(
     trainer: dict[str, Any],
     folder: Path,
 ) -> Tensor:
-    """Fit `module` to tell the labelled rows of `seen` from the others; return its `scores` (N).
+    """Fit `module` to tell the labelled rows of `seen` from the unlabelled ones; return its `scores` (N) of all rows.
 
     Raises BadInput where there is nothing to tell apart, and Diverged where a loss or a weight is not finite.
     """
-    parts = parted(len(seen), labelled_rows, str(names[-1]))
+    parts = parted(labelled_rows, unlabelled_rows, str(names[-1]))
     fit(module, steps, lambda leg: both_sets(seen, parts, leg, batch_size, names), folder, names, trainer)
     return loop.predict(module, batches.numbered(seen), trainer)["scores"]

@@ -84,6 +84,7 @@ SUPPLIED = {
         "previous": "probabilities of the last round's learner, a row per training image",
         "labelled_rows": "rows of the labelled images among all training images",
         "labels": "their class numbers",
+        "unlabelled_rows": "rows of the others, without those of the audit and those of none of the classes",
         "class_numbers": "class name -> its number, for oracles: others have no use for names",
     },
 }

@@ -67,6 +67,7 @@ def waal(
     pool: ImageSet,
     features: Tensor,
     labelled_rows: Tensor,
+    unlabelled_rows: Tensor,
     *,
     names: tuple[int | str, ...],
     trainer: dict[str, Any],
@@ -89,11 +90,12 @@ def waal(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(*names, "weights"))
         critic = nn.Sequential(perceptron(features.shape[1], hidden, hidden, 1), nn.Sigmoid())
-    ratio = len(labelled_rows) / max(1, len(pool) - len(labelled_rows))
+    ratio = len(labelled_rows) / max(1, len(unlabelled_rows))
     scores = fitted_scores(
         Critic(critic, names, ratio, penalty_weight, learning_rate),
         set_of(features, pool),
         labelled_rows,
+        unlabelled_rows,
         steps=steps,
         batch_size=batch_size,
         names=names,

@@ -44,6 +44,7 @@ def scored(source: str, folder: Path, pixels: Tensor, labelled: Sequence[int], s
         "views": VIEWS,
         "features": pixels,
         "labelled_rows": torch.tensor(labelled, dtype=torch.long),
+        "unlabelled_rows": torch.tensor([row for row in range(len(pixels)) if row not in labelled], dtype=torch.long),
         "labels": torch.zeros(len(labelled), dtype=torch.long),
         "names": (seed, "test", source),
         "trainer": TRAINER,

@@ -102,8 +102,8 @@ def test_another_seed_is_another_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labelled", "message"),
     [
-        ([], "none of 8 is labelled; type acquisition.first_round=random"),
-        (list(range(8)), "none of 8 is unlabelled; there is nothing left to ask for"),
+        ([], "there is no labelled one; type acquisition.first_round=random"),
+        (list(range(8)), "there is no unlabelled one; there is nothing left to ask for"),
     ],
 )
 def test_an_empty_set_is_named(source: str, labelled: list[int], message: str, tmp_path: Path) -> None:

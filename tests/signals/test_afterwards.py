@@ -102,8 +102,8 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_head(
     begun: list[int] = []
 
     def heads(folder: str, dies_at: int | None) -> dict[str, Tensor]:
-        def fed(pool: Any, steps: range, *given: Any) -> Any:
-            for batch in feed(pool, steps, *given):
+        def fed(pool: Any, steps: range, *given: Any, **named: Any) -> Any:
+            for batch in feed(pool, steps, *given, **named):
                 begun.append(batch["step"])
                 if batch["step"] == dies_at:
                     raise KeyboardInterrupt

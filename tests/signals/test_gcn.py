@@ -26,7 +26,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 def fitted(folder: Path, features: Tensor, labelled: list[int], **changes: Any) -> dict[str, Tensor]:
     given = {"names": (0, "gcn"), "trainer": TRAINER, "folder": folder, **changes}
-    return gcn(features, torch.tensor(labelled, dtype=torch.long), **given)
+    others = [row for row in range(len(features)) if row not in labelled]
+    return gcn(features, *(torch.tensor(rows, dtype=torch.long) for rows in (labelled, others)), **given)
 
 
 def dense_adjacency(features: Tensor, neighbours: int) -> np.ndarray:
@@ -196,7 +197,7 @@ def test_degenerate_features_stay_finite(features: Tensor, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("labelled", "lacking"), [([], "labelled"), (list(range(8)), "unlabelled")])
 def test_two_kinds_of_images_are_needed(labelled: list[int], lacking: str, tmp_path: Path) -> None:
-    told = f"signals.gcn: tells labelled from unlabelled images, but none of 8 is {lacking}"
+    told = f"signals.gcn: tells labelled from unlabelled images, but there is no {lacking} one"
     with pytest.raises(BadInput, match=told):
         fitted(tmp_path, normal(8, 3), labelled)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fitted import scored, two_clusters
 from standing_rounds import noise, pool_of
 from tiny_runs import pictures, recipe, run, small, write_pictures
 
@@ -16,7 +17,7 @@ from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.labelling.answers import NONE, SKIPPED
 from ssal.labelling.ledger import AUDIT, Entry, Ledger
-from ssal.signals.collect import split
+from ssal.signals.parts import split, unlabelled
 from ssal.signals.vocabulary import PARTS, VOCABULARY, whole
 
 RULE = """
@@ -68,6 +69,35 @@ def test_rows_are_those_answered_before_the_round_and_still_there(images: Images
     assert split(features, images, ledger.before(0))["out_of_class_features"].shape == (0, 1)
     left = set(images.pool.ids) - {images.pool.ids[7]}
     assert split(features, images, ledger.among(left))["out_of_class_features"].tolist() == [[2.0]]
+
+
+def test_neither_they_nor_the_audits_count_as_unlabelled(images: Images, tmp_path: Path) -> None:
+    rows = unlabelled(images, told(images, tmp_path / "ledger.sqlite"), aside={images.pool.ids[0]})
+    assert rows.tolist() == [1, 3, 5, 6, 8, 10, 11]
+
+
+FITTED = [
+    source.name
+    for source in registry.methods("signal").values()
+    if {"labelled_rows", "trainer"} <= {*source.needs, *source.given}
+]
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_what_is_fitted_learns_nothing_from_which_of_them_is_which(name: str, tmp_path: Path) -> None:
+    """Two images that are no unlabelled ones change places; the scores of all others stay."""
+    features = two_clusters(20, 4)
+    features[[3, 4]] += torch.tensor([[2.0], [-2.0]])
+    swapped = features.clone()
+    swapped[[3, 4]] = features[[4, 3]]
+    left = torch.tensor([row for row in range(40) if row not in (0, 3, 4, 5, 21)])
+    given = {"unlabelled_rows": left, "steps": 20, "batch_size": 8, "dropout": 0.0, "labels": torch.zeros(3).long()}
+    plain = scored(name, tmp_path / "plain", features, [0, 5, 21], **given)
+    found = scored(name, tmp_path / "swapped", swapped, [0, 5, 21], **given)
+    assert torch.allclose(plain[left], found[left], atol=1e-4)
+    given["unlabelled_rows"] = torch.cat([left, torch.tensor([3, 4])])
+    counted = scored(name, tmp_path / "counted", features, [0, 5, 21], **given)
+    assert not torch.allclose(plain[left], counted[left], atol=1e-4), "as unlabelled ones they do count"
 
 
 def test_parts_are_named_for_the_same_signals() -> None:
