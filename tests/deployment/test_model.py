@@ -17,8 +17,9 @@ import ssal
 from ssal import registry
 from ssal.backbones import build
 from ssal.data.images import ImageSet
+from ssal.data.views import Views
 from ssal.deployment import graph, write
-from ssal.deployment.classifier import load
+from ssal.deployment.classifier import Classifier, load
 from ssal.deployment.heads import NEEDS_POOL, described
 from ssal.deployment.write import write_model
 from ssal.errors import BadInput
@@ -83,6 +84,30 @@ def test_onnxruntime_answers_as_the_run_did(learner: str, options: dict[str, Any
     facts = {one.key: json.loads(one.value) for one in whole.metadata_props}
     assert facts["classes"] == list(stand.ledger.class_numbers(stand.images.classes))
     assert str(Path(ssal.__file__).parent).encode() not in (tmp_path / "model" / "model.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_100", "convnextv2_atto", "vit_tiny_patch16_224"])
+def test_timms_backbones_are_written_for_batches_of_any_size(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = build((3, 32, 32), name=name)
+        pixels = torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8)
+        for module in encoder.modules():  # statistics that no image has moved would hide a wrong epsilon
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)  # type: ignore[union-attr]
+                module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+        head = nn.Linear(encoder.num_features, 4)  # type: ignore[arg-type]
+        nn.init.normal_(head.weight)
+    views = Views((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), flip=False)
+    classifier = Classifier(encoder, head, torch.tensor(1.0), views).eval()
+    graph.write_onnx(tmp_path / "model.onnx", classifier, (3, 32, 32), {})
+    running = graph.session(tmp_path / "model.onnx")
+    for count in (1, 2, 9):
+        (said,) = running.run(None, {"pixels": pixels[:count].numpy()})
+        with torch.inference_mode():
+            assert torch.allclose(torch.from_numpy(said), classifier(pixels[:count]), atol=1e-5)
+    assert said.std(axis=0).max() > 1e-4, "images have different answers"
 
 
 def test_the_same_run_gives_the_same_bytes_and_the_backbone_serves_another_recipe(tmp_path: Path) -> None:
