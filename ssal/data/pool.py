@@ -48,7 +48,7 @@ def put_out(sides: Divided, names: Sequence[str], out: Sequence[str]) -> tuple[D
     """Return sides whose test part lacks the classes `out`, the other names, and what to tell of it.
 
     Their images stay in the pool under their own names, which are then none of the classes': they are trained on
-    without a label, and an answer about one costs budget and gives no label, as in a pool that nobody has sorted.
+    without a label until somebody is asked, whose answer costs budget and gives none, as in a pool nobody has sorted.
     Raises BadInput for a class without images there, and where fewer than two classes are left.
     """
     of = [entry for entry in sides.pool if entry.label in out]
