@@ -41,6 +41,8 @@ def shrunken(recipe: Recipe, folder: Path) -> list[str]:
     typed += (
         [f"data.path={folder}"] if sources == {"folder"} else ["data.source=digits"] if sources != {"digits"} else []
     )
+    if any(arm.data.get("out_of_class") for arm in recipe.arms.values()):
+        typed += ["data.out_of_class=[two, three]"]
     for name, seen in by_name(recipe).items():
         of_arm = "" if list(recipe.arms) == ["main"] else f"arms.{name}."
         typed += [f"{of_arm}backbone.name=wrn_10_1", *(f"{of_arm}acquisition.{key}={n}" for key, n in SIZES.items())]
