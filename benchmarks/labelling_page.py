@@ -12,19 +12,12 @@ from __future__ import annotations
 
 import csv
 import datetime
-import http.client
-import json
 import os
-import re
 import resource
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
@@ -33,75 +26,15 @@ from typing import Any
 
 import numpy as np
 from measuring import commit, processor_in_words
-from PIL import Image
 
-from ssal.labelling.answers import LABEL, Answer
-from ssal.labelling.ledger import Entry, Ledger, Said
+from ssal.labelling.ledger import Ledger
 
-IMAGES, ROWS, CLIENTS, ANSWERS, STARTS = 1000, 100_000, 2, 200, 5
-SIDE, DIFFERENT = (1200, 900), 8
-"""Pixels of an image; how many different ones there are, as encoding takes longer than all the rest."""
-CLASSES = [f"class {number}" for number in range(10)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "labelling"))  # a test holds the same figures
+
+from page_load import IMAGES, ROWS, SIDE, Client, answer_together, cell_in, prepare, started  # noqa: E402
+
+PEOPLE, ANSWERS, STARTS = ("ann", "ben"), 200, 5
 RESULT = Path(__file__).parent / "results" / "labelling_page"
-
-
-def prepare(folder: Path) -> float:
-    """Write recipe, ledger and question as runs leave them; return the mean KiB of an image."""
-    cell = folder / "checkpoints" / "load" / "margin" / "seed_0"
-    question = cell / "round_50" / "question"
-    question.mkdir(parents=True)
-    (folder / "recipe.yaml").write_text("name: load\n", encoding="utf-8")
-    ledger, half = Ledger(cell / "ledger.sqlite"), ROWS // 2
-    ids = [f"{number:016x}" for number in range(half)]
-    ledger.say(Said(Answer(id, LABEL, CLASSES[0], "ann", 1.0), at % 50, "page") for at, id in enumerate(ids))
-    ledger.append(Entry(id, CLASSES[0], "ann", at % 50, "margin", 0.5) for at, id in enumerate(ids))
-    draw = np.random.default_rng(0)
-    encoded = []
-    for at in range(DIFFERENT):
-        rough = Image.fromarray(draw.integers(0, 256, (60, 80, 3), dtype=np.uint8))
-        rough.resize(SIDE, Image.Resampling.BICUBIC).save(question / f"{at:04}.webp", "WEBP", quality=85)
-        encoded.append((question / f"{at:04}.webp").read_bytes())
-    images = []
-    for at in range(IMAGES):
-        (question / f"{at:04}.webp").write_bytes(encoded[at % DIFFERENT])
-        one: dict[str, Any] = {"id": f"{half + at:016x}", "path": f"photos/{at:05}.jpg", "file": f"{at:04}.webp"}
-        one |= {
-            "width": SIDE[0],
-            "height": SIDE[1],
-            "suggestions": [[CLASSES[at % 10], 0.5]],
-            "why": "",
-            "neighbours": [],
-            "people": 1 + (at % 10 == 0),
-        }
-        images.append(one)
-    asked = {"round": 50, "classes": CLASSES, "chosen_by": "margin", "images": images}
-    (question / "question.json").write_text(json.dumps(asked), encoding="utf-8")
-    return statistics.mean(map(len, encoded)) / 1024
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[tuple[int, float, float]]:
-    """Start the page's server; give its port, seconds until the page's first byte, and of them of processor time."""
-    command = [sys.executable, "-m", "ssal", "label", "recipe.yaml", "--port", "0", "--no-open"]
-    began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    port = 0
-    while not port:
-        line = process.stdout.readline()
-        assert line, "the server has ended"
-        found = re.search(r"answer here: http://127\.0\.0\.1:(\d+)/", line)
-        port = int(found[1]) if found else 0
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    connection.request("GET", "/")
-    connection.getresponse().read(1)
-    seconds = time.perf_counter() - began
-    try:
-        yield port, seconds, of_process(process.pid)
-    finally:
-        connection.close()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 def of_process(pid: int) -> float:
@@ -123,45 +56,6 @@ def busy() -> Iterator[None]:
             process.wait()
 
 
-class Client:
-    """Somebody who answers as fast as the page lets them; `times` holds milliseconds per answer."""
-
-    def __init__(self, port: int, who: str) -> None:
-        self.who, self.port, self.times = who, port, list[dict[str, float]]()
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-        self._connection.connect()  # as browsers do: http.client sends a body apart, which would wait 40 ms
-        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.key = json.loads(self.ask("GET", "/api/question"))["key"]
-
-    def ask(self, method: str, path: str, **body: Any) -> bytes:
-        headers = {"Origin": f"http://127.0.0.1:{self.port}", "Content-Type": "application/json"}
-        self._connection.request(method, path, json.dumps(body) if body else None, headers)
-        answer = self._connection.getresponse()
-        found = answer.read()
-        assert answer.status == 200, found
-        return found
-
-    def look(self) -> list[int]:
-        found = json.loads(self.ask("POST", "/api/look", key=self.key, who=self.who, look="queue"))
-        return [image["number"] for image in found["images"]]
-
-    def run(self) -> None:
-        hand = self.look()
-        for _ in range(ANSWERS):
-            answer = {"number": hand[0], "kind": "label", "label": CLASSES[hand[0] % 10], "seconds": 1.0}
-            clock = [time.perf_counter()]
-            self.ask("POST", "/api/answers", key=self.key, who=self.who, answers=[answer])
-            clock.append(time.perf_counter())
-            self.ask("GET", f"/images/{self.key}/{hand[1]}")
-            clock.append(time.perf_counter())
-            hand = self.look()
-            clock.append(time.perf_counter())
-            steps = [1000 * (after - before) for before, after in zip(clock, clock[1:], strict=False)]
-            self.times.append(
-                {"answer": steps[0], "image": steps[1], "waited": steps[0] + steps[1], "behind": steps[2]}
-            )
-
-
 def share(values: list[float], of: float) -> float:
     return float(np.quantile(values, of))
 
@@ -174,17 +68,16 @@ def main() -> None:
         kibibytes = prepare(folder)
         for beside in ("nothing of ours", "both cores busy"):
             for _ in range(STARTS):
-                with busy() if beside == "both cores busy" else nullcontext(), served(folder) as found:
-                    starts.append({"beside": beside, "seconds": found[1], "processor_seconds": found[2]})
-        with served(folder) as (port, _, _):
-            clients = [Client(port, who) for who in ("ann", "ben")[:CLIENTS]]
-            threads = [threading.Thread(target=client.run) for client in clients]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        damages = Ledger(folder / "checkpoints/load/margin/seed_0/ledger.sqlite").chain.damages()
-    assert all(len(client.times) == ANSWERS for client in clients) and not damages
+                with busy() if beside == "both cores busy" else nullcontext():
+                    served, seconds = started(folder)
+                    spent = of_process(served.process.pid)
+                    served.kill()
+                starts.append({"beside": beside, "seconds": seconds, "processor_seconds": spent})
+        served, _ = started(folder)
+        clients = answer_together(served.port, PEOPLE, ANSWERS)
+        served.kill()
+        damages = Ledger(cell_in(folder) / "ledger.sqlite").chain.damages()
+    assert not damages
     write(starts, clients, kibibytes, load)
 
 
@@ -199,8 +92,8 @@ def write(starts: list[dict[str, Any]], clients: list[Client], kibibytes: float,
     lines = [
         f"The labelling page, {datetime.date.today().isoformat()}, commit {commit()}, {processor_in_words()}, load "
         f"before {load:.1f}, fastapi {version('fastapi')}, uvicorn {version('uvicorn')}.",
-        f"\n{CLIENTS} clients, {ANSWERS} answers each, a question of {IMAGES:,} images of {SIDE[0]} × {SIDE[1]} pixels "
-        f"({kibibytes:.0f} KiB), a ledger of {ROWS:,} rows. Milliseconds on loopback; the clients took "
+        f"\n{len(PEOPLE)} clients, {ANSWERS} answers each, a question of {IMAGES:,} images of {SIDE[0]} × {SIDE[1]} "
+        f"pixels ({kibibytes:.0f} KiB), a ledger of {ROWS:,} rows. Milliseconds on loopback; the clients took "
         f"{own.ru_utime + own.ru_stime:.0f} s of processor time themselves.\n",
         "| from the key until | median | 95 % | 99 % | most |",
         "|---|---|---|---|---|",
