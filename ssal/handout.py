@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from ssal import registry
 from ssal.acquisition.chosen import Choice
 from ssal.artefacts import make_folder, read_json, write_json, writing
-from ssal.data.decode import Unreadable, decode
+from ssal.data.decode import Unreadable, within
 from ssal.data.images import Images
 from ssal.data.listing import Content
 from ssal.errors import BadInput
@@ -31,6 +31,7 @@ QUESTION = "question"
 """Folder in a round's folder that the labelling page reads; nothing else of the data is open to it."""
 LARGEST, LARGEST_NEIGHBOUR = 1600, 320
 """Pixels of the longer side."""
+SMALL = "_small"
 LOSSLESS_UP_TO = 256
 SUGGESTIONS, NEIGHBOURS = 3, 3
 UNSURE = 0.2
@@ -175,10 +176,10 @@ def _pictures(
     """Write every image anew as WebP, and return its file's name and size by id."""
     read, large = contents_of(arm, images), set(asked)
 
-    def make(numbered: tuple[int, str]) -> tuple[str, dict[str, Any]]:
-        number, id = numbered
-        picture = _picture(read(id), LARGEST if id in large else LARGEST_NEIGHBOUR)
-        file = f"{number:05d}.webp"
+    def make(id: str) -> tuple[str, dict[str, Any]]:
+        picture = _picture(read, id, LARGEST if id in large else LARGEST_NEIGHBOUR)
+        # Named by what it shows, so that no page that is open, and no browser, ever has another image by this name.
+        file = f"{id}{'' if id in large else SMALL}.webp"
         lossless = max(picture.size) <= LOSSLESS_UP_TO
         data = io.BytesIO()
         picture.save(data, "WEBP", lossless=lossless, quality=85, method=2)
@@ -187,14 +188,12 @@ def _pictures(
         return id, {"file": file, "width": picture.width, "height": picture.height}
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return dict(pool.map(make, enumerate(ids)))
+        return dict(pool.map(make, ids))
 
 
-def _picture(content: Content, longest: int) -> Image.Image:
+def _picture(read: Callable[[str], Content], id: str, longest: int) -> Image.Image:
     """Return an image upright, at most `longest` pixels wide and high; one that is gone by now as a grey square."""
     try:
-        picture = Image.fromarray(decode(content, None).transpose(1, 2, 0))
+        return within(read(id), longest)
     except (OSError, Unreadable):
         return Image.new("RGB", (LOSSLESS_UP_TO, LOSSLESS_UP_TO), "grey")
-    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return picture

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """What Pillow may open."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+LARGE = 12_000_000
+"""Pixels; while an image is turned upright and laid over white it is in memory up to four times, in four bytes each."""
+_one_at_a_time = threading.Lock()
 
 # Plugins register on first use otherwise, which two threads may do at once.
 Image.init()
@@ -29,7 +36,7 @@ def decode(content: Content, size: int | None) -> NDArray[np.uint8]:
     Orientation follows EXIF, transparent pixels lie over white, 16-bit grey keeps its high byte, of several frames
     the first counts. Raises Unreadable.
     """
-    try:
+    with _readable():
         image = _open(content)
         if size is not None:
             # JPEG only: decoding at 1/2, 1/4 or 1/8 is several times faster and still at least twice as fine as needed.
@@ -40,10 +47,6 @@ def decode(content: Content, size: int | None) -> NDArray[np.uint8]:
             left, top = (image.width - side) / 2, (image.height - side) / 2
             box = (left, top, left + side, top + side)
             image = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
-    except (Unreadable, MemoryError):
-        raise
-    except Exception as error:  # damaged files make the decoders raise almost anything
-        raise Unreadable(_reason(error)) from error
     array = np.asarray(image)
     if array.ndim == 2:
         return np.repeat(array[None], 3, axis=0)
@@ -52,16 +55,40 @@ def decode(content: Content, size: int | None) -> NDArray[np.uint8]:
 
 def upright_size(content: Content) -> tuple[int, int]:
     """Return (height, width) as `decode` would, from the header alone. Raises Unreadable."""
-    try:
+    with _readable():
         image = _open(content)
         if image.format == "TIFF":  # whether its size at this point is upright differs between versions of Pillow
             image = ImageOps.exif_transpose(image)
             return (image.height, image.width)
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def within(content: Content, longest: int) -> Image.Image:
+    """Return the whole image in RGB, as `decode` takes it, at most `longest` pixels wide and high. Raises Unreadable.
+
+    Threads that call it hold little together: a JPEG is decoded at less than twice what is needed, and of other files
+    of more than LARGE pixels one at a time.
+    """
+    with _readable():
+        image = _open(content)
+        share = min(1.0, longest / max(image.size))
+        least = (max(1, round(share * image.width)), max(1, round(share * image.height)))
+        image.draft(None, least)
+        with _one_at_a_time if image.width * image.height > LARGE else nullcontext():
+            image = _plain(ImageOps.exif_transpose(image))
+            image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            return image.convert("RGB")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise Unreadable for whatever the block finds wrong with an image."""
+    try:
+        yield
     except (Unreadable, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # damaged files make the decoders raise almost anything
         raise Unreadable(_reason(error)) from error
 
 

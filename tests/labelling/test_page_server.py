@@ -119,7 +119,7 @@ def test_another_site_may_link_to_the_page_and_see_nothing(page: Page) -> None:
     [
         "/app.py", "/../app.py", "/..%2fapp.py", "/%2e%2e/ledger.sqlite", "/ledger.sqlite", "/question.json",
         "/page.js/", "/images/KEY/../../../ledger.sqlite", "/images/KEY/..%2f..%2f..%2fledger.sqlite",
-        "/images/KEY/0000.webp",
+        "/images/KEY/0000.webp", "/images/KEY/0/0000.webp", "/images/KEY/0/n_0001_0.webp",
         "/images/KEY/-1", "/images/KEY/12", "/images/KEY/99999999999999999999", "/images/KEY/0/2", "/images/KEY/0/-1",
         "/images/KEY/1e0", "/images/KEY/%00", "/images/", "/images/KEY", "/images/other/0", "/docs", "/openapi.json",
         "//etc/passwd", "/etc/passwd",
@@ -132,7 +132,10 @@ def test_no_path_of_a_request_is_opened(page: Page, path: str) -> None:
 
 def test_images_are_those_of_the_question_as_they_lie_there(page: Page) -> None:
     folder = page.cell / "round_0" / "question"
-    for path, file in {f"/images/{page.key}/3": "0003.webp", f"/images/{page.key}/3/1": "n_0003_1.webp"}.items():
+    for path, file in {
+        f"/images/{page.key}/3": "0003.webp",
+        f"/images/{page.key}/3/n_0003_1.webp": "n_0003_1.webp",
+    }.items():
         found = page.client.get(path)
         assert found.content == (folder / file).read_bytes() and found.headers["content-type"] == "image/webp"
     (folder / "0003.webp").unlink()

@@ -152,13 +152,14 @@ def make_app(
         desk = place.pictures(key)
         return _picture(desk.folder / _image(desk, number).file)
 
-    @app.get("/images/{key}/{number}/{neighbour}")
-    def neighbour(key: str, number: Annotated[int, InPath(ge=0)], neighbour: Annotated[int, InPath(ge=0)]) -> Response:
+    @app.get("/images/{key}/{number}/{file}")
+    def neighbour(key: str, number: Annotated[int, InPath(ge=0)], file: str) -> Response:
         desk = place.pictures(key)
-        neighbours = _image(desk, number).neighbours
-        if neighbour >= len(neighbours):
+        # By name, as browsers keep what an address showed; a place among the neighbours is another's when one goes.
+        named = next((one.file for one in _image(desk, number).neighbours if one.file == file), None)
+        if named is None:
             raise HTTPException(404, "no such image")
-        return _picture(desk.folder / neighbours[neighbour].file)
+        return _picture(desk.folder / named)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:

@@ -196,7 +196,7 @@ class Desk:
         image = self.question.images[number]
         return image.model_dump(exclude={"file", "neighbours"}) | {
             "number": number,
-            "neighbours": [neighbour.label for neighbour in image.neighbours],
+            "neighbours": [{"file": one.file, "label": one.label} for one in image.neighbours],
             "said": [
                 self._told(one) for one in self._said(number) if everybody or person(one.answer.who) == person(who)
             ],

@@ -56,9 +56,9 @@ export function showModel(key, shown, sees) {
     ? ["The model takes it for ", make("b", { textContent: suggestions[0][0] }), ` (${percent(suggestions[0][1])})`]
     : []), sees && shown.why ? `${suggestions.length ? "; " : ""}${shown.why}` : "");
   one("near").hidden = !sees || !shown.neighbours.length;
-  one("neighbours").replaceChildren(...(sees ? shown.neighbours : []).map((label, at) => make(
+  one("neighbours").replaceChildren(...(sees ? shown.neighbours : []).map(({ file, label }) => make(
     "li", {},
-    make("img", { src: `${image(key, shown.number)}/${at}`, alt: `A labelled image of ${label}` }),
+    make("img", { src: `${image(key, shown.number)}/${file}`, alt: `A labelled image of ${label}` }),
     make("span", { textContent: label }),
   )));
 }
