@@ -80,9 +80,12 @@ def run_round(
     accelerator = arm.trainer["accelerator"]
     audited = aside.union(ledger.audited())  # images that join or go may push one out that is answered already
     measure(learner, encoder, images, ledger, number, arm.references, networks, accelerator, folder, audited)
+    outputs_anew = partial(
+        collect, (), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={}
+    )
     if bought_already:  # and something that the round had left was removed
         if not (folder / OUTPUTS).exists():
-            collect((), learner, encoder, images, ledger, folder, None, names=(seed, "round", number), options={})
+            outputs_anew()
             forget(folder)
         return True
     size = next((labels for labels in arm.rounds(len(images.given)) if labels > ledger.bought()), 0) - ledger.bought()
@@ -90,6 +93,8 @@ def run_round(
         return False
     if open_question(folder, size) is None:
         _choose(arm, seed, number, images, ledger, encoder, learner, size, aside, folder)
+    elif learner and not of_these(folder / OUTPUTS, images.fingerprint):  # people are shown what this learner thinks
+        outputs_anew()
     forget(folder)
     chosen = read_chosen(folder / CHOSEN)
     prepare = partial(prepare_question, chosen, arm, images, encoder, ledger, number, folder)

@@ -102,6 +102,46 @@ def test_a_finished_project_trains_on_the_images_that_are_there(ssal: CommandLin
     assert len(Ledger(CELL / "ledger.sqlite").chain.rows()) == before, "nothing is asked again"
 
 
+def test_a_name_of_a_picture_is_that_of_one_image_for_ever(ssal: CommandLine) -> None:  # noqa: F811
+    """A page that is open, and a browser that keeps what it was shown, know pictures by their names."""
+    ssal(*RUN)
+    answer_csv(ssal, 0)
+    ssal(*RUN)
+    place, before = CELL / "round_1/question", question(1)
+    shown = {str(image["file"]): (place / str(image["file"])).read_bytes() for image in before.values()}
+    first = sorted(before)[0]
+    (Path("pictures") / str(before[first]["path"])).unlink()
+    (place / str(before[sorted(before)[-1]]["file"])).unlink()
+    assert "9 images wait" in ssal(*RUN).err
+    after = question(1)
+    assert {id: image["file"] for id, image in after.items()} == {
+        id: before[id]["file"] for id in before if id != first
+    }
+    assert all((place / str(image["file"])).read_bytes() == shown[str(image["file"])] for image in after.values())
+
+
+def test_images_that_join_take_no_suggestion_from_those_that_wait(ssal: CommandLine) -> None:  # noqa: F811
+    ssal(*RUN)
+    answer_csv(ssal, 0)
+    ssal(*RUN)
+    before = question(1)
+    assert all(image["suggestions"] for image in before.values())
+    pixels = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(pixels.integers(0, 255, (8, 8), dtype=np.uint8)).save(f"pictures/one_new_{number}.png")
+    assert "10 images wait" in ssal(*RUN).err
+    after = question(1)
+    assert after.keys() == before.keys()
+    outputs = read_tensors(CELL / "round_1" / OUTPUTS)["probabilities"]
+    names = read_facts(CELL / "round_1" / OUTPUTS)["classes"]
+    images = images_of(cell_of_project().arm, Path("checkpoints"))
+    assert len(outputs) == len(images.pool) == 87
+    for id, image in after.items():
+        best = outputs[images.pool.row(id)]
+        assert image["suggestions"][0] == [names[int(best.argmax())], round(float(best.max()), 4)]
+        assert image["neighbours"] == before[id]["neighbours"]
+
+
 def test_names_that_change_places_follow_what_was_said_before_and_after(ssal: CommandLine) -> None:  # noqa: F811
     """What was written before the swap is read with the new names, what was written after it as it stands."""
     ssal(*RUN)
