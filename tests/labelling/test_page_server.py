@@ -25,15 +25,16 @@ ORIGIN = "http://127.0.0.1:8765"
 class Page:
     """What a page asks of the server, and the ledger beside it."""
 
-    def __init__(self, cell: Path, host: str = "127.0.0.1", token: str | None = None) -> None:
+    def __init__(self, cell: Path, host: str = "127.0.0.1", token: str | None = None, port: int = 8765) -> None:
         self.cell = cell
         self.ledger = Ledger(cell / "ledger.sqlite")
         self.time = 0.0
         place = Place(Cell(cell, "margin", 0), now=lambda: self.time)
-        options: dict[str, Any] = {"host": host, "port": 8765, "token": token}
+        options: dict[str, Any] = {"host": host, "port": port, "token": token}
         self.app = make_app(place, recipe="recipe.yaml", command="ssal run recipe.yaml", **options)
+        origin = ORIGIN if port == 8765 else "http://127.0.0.1"
         self.client = TestClient(
-            self.app, base_url=ORIGIN, headers={"Origin": ORIGIN}, raise_server_exceptions=False, follow_redirects=False
+            self.app, base_url=origin, headers={"Origin": origin}, raise_server_exceptions=False, follow_redirects=False
         )
         self.key = "" if token else self.client.get("/api/question").json()["key"]
 
@@ -89,6 +90,22 @@ def test_another_host_is_refused(page: Page, host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost:8765", "127.0.0.1:8765", "[::1]:8765", "LOCALHOST:8765"])
 def test_this_machine_by_any_name_is_served(page: Page, host: str) -> None:
     assert page.client.get("/api/question", headers={"Host": host, "Origin": f"http://{host}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("localhost", 200), ("[::1]", 200), ("127.0.0.1:80", 200), ("[::1]:80", 200),
+        ("evil.example", 421), ("127.0.0.1:8765", 421), ("192.168.0.7", 421), ("::1", 421), ("[::1", 421), ("", 421),
+        ("[::1]8", 421), ("127.0.0.1:", 421), ("[localhost]", 421), ("[127.0.0.1]", 421),
+    ],
+)  # fmt: skip
+def test_at_port_80_browsers_name_no_port(tmp_path: Path, host: str, status: int) -> None:
+    write_question(cell_of(tmp_path))
+    page = Page(cell_of(tmp_path), port=80)
+    assert page.client.get("/api/question", headers={"Host": host, "Origin": f"http://{host}"}).status_code == status
+    posted = page.client.post("/api/look", json={"key": page.key, "who": "ann"}, headers={"Host": host})
+    assert posted.status_code in (403, status), "the Origin is another"
 
 
 @pytest.mark.parametrize(

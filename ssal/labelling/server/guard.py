@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from typing import Any
 from urllib.parse import parse_qs
@@ -32,6 +33,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+_HOST = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>\d+))?")
 
 
 class Guard:
@@ -84,14 +86,15 @@ class Guard:
 
     def _known(self, host: str) -> bool:
         """Say whether a Host header names this server: by address, which no name can be made to, or by its own name."""
-        name, _, port = host.rpartition(":")
-        if port != str(self._port):
+        parts = _HOST.fullmatch(host)
+        if parts is None or (parts["port"] or "80") != str(self._port):  # browsers leave out HTTP's own port
             return False
+        name = parts["name"] or parts["six"]
         try:
-            address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+            address = ipaddress.ip_address(name) if parts["name"] else ipaddress.IPv6Address(name)
         except ValueError:
             own = {"localhost", self._host.lower()} | (set() if self._local else own_names())
-            return name.lower() in own
+            return parts["name"] is not None and name.lower() in own
         return address.is_loopback or not self._local
 
     def _without_token(self, scope: Scope) -> Response | None:
