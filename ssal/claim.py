@@ -190,13 +190,13 @@ def _clear(folder: Path) -> None:
     replaced.json, as run.json is called meanwhile, goes last: a clearing that was killed is brought to its end.
     """
     ledger, free = folder / "ledger.sqlite", next(n for n in count(1) if not [*folder.glob(f"*.replaced_{n}[._]*")])
-    if ledger.exists():
-        Ledger(ledger).set_aside(folder / f"ledger.replaced_{free}.sqlite")
-        log.warning("%s: the labels of before are kept in ledger.replaced_%d.sqlite", folder, free)
-    for item in folder.glob("round_*"):
+    for item in folder.glob("round_*"):  # before the ledger, so that no page that is open asks of them beside the next
         if (item / "to_label.csv").exists():
             (item / "to_label.csv").rename(folder / f"to_label.replaced_{free}_{item.name}.csv")
         shutil.rmtree(item)
+    if ledger.exists():
+        Ledger(ledger).set_aside(folder / f"ledger.replaced_{free}.sqlite")
+        log.warning("%s: the labels of before are kept in ledger.replaced_%d.sqlite", folder, free)
     for name in ("finished.json", BEGAN_WITH, *KEPT):
         (folder / name).unlink(missing_ok=True)
     (folder / "replaced.json").unlink()

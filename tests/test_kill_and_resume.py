@@ -86,7 +86,7 @@ def loose_ends(checkpoints: Path) -> list[str]:
     """Return what a finished run must not leave: half-written files, tables, checkpoints of trainings that ended."""
     found = [p for p in checkpoints.rglob("*") if p.name in ("last.ckpt", "training")]
     found += checkpoints.rglob("table*")
-    found += [p for p in checkpoints.rglob(".*") if p.name != ".lock"]
+    found += [p for p in checkpoints.rglob(".*") if not p.name.endswith(".lock")]
     return [str(path.relative_to(checkpoints)) for path in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import sqlite3
@@ -10,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssal.artefacts import make_folder
+from ssal.artefacts import disk_errors, make_folder
 from ssal.errors import BadInput
 
 VERSION = 2
@@ -54,13 +55,55 @@ class Chain:
     def __init__(self, path: Path) -> None:
         """Open the file, or start one; bring one of version 1 up to date."""
         self.path = path
+        self._number: int | None = None
         make_folder(path.parent)
         with self._open() as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 self._begin(connection)
+            self._number = path.stat().st_ino
+
+    @property
+    def number(self) -> int:
+        """Return the file's number on its disk: another file in its place has another one."""
+        assert self._number is not None
+        return self._number
+
+    @property
+    def replaced(self) -> bool:
+        """Say whether the file is gone, or another lies in its place, since it was opened."""
+        try:
+            return self.path.stat().st_ino != self._number
+        except FileNotFoundError:
+            return True
+
+    @contextmanager
+    def _held(self, how: int) -> Iterator[None]:
+        """Keep the file in its place while it is open (LOCK_SH), or from being opened while it is moved (LOCK_EX).
+
+        SQLite removes the write-ahead log by its name when the last connection closes: that of a file that was moved
+        meanwhile would take the log of the next file with it, and what was acknowledged there.
+        """
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        with disk_errors(lock):
+            file = lock.open("w")
+        with file:
+            fcntl.flock(file, how)
+            yield
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection; raises BadInput where the file is another by now, or it or its disk do not serve."""
+        with self._held(fcntl.LOCK_SH):
+            if self._number is not None and self.replaced:
+                raise BadInput(
+                    f"{self.path}: this ledger was moved away since it was opened, as ssal run --overwrite does; "
+                    "nothing was written. Run the same command again"
+                )
+            with self._connected() as connection:
+                yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
         """Give a connection; raises BadInput, with what SQLite says, where the file or its disk do not serve."""
         try:
             with closing(sqlite3.connect(self.path, isolation_level=None, timeout=60)) as connection:
@@ -139,9 +182,10 @@ class Chain:
 
     def set_aside(self, path: Path) -> None:
         """Move the file to `path`, with all that a killed process has left in its write-ahead log."""
-        with self._open() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self.path.rename(path)
+        with self._held(fcntl.LOCK_EX):
+            with self._connected() as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.path.rename(path)
 
 
 def digest(before: str, row: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -226,3 +227,38 @@ def test_kill_loses_no_acknowledged_round(tmp_path: Path) -> None:
         assert len(entries) % 5 == 0, "a round is in the ledger whole or not at all"
         assert max(e.round for e in entries) >= acknowledged
     assert acknowledged > 0
+
+
+def test_a_ledger_that_is_set_aside_keeps_every_answer_that_was_acknowledged(tmp_path: Path) -> None:
+    """Who writes meanwhile is refused from then on, and touches neither the one that is kept nor the next."""
+    path = tmp_path / "ledger.sqlite"
+
+    def write(who: str, ledger: Ledger, acknowledged: list[str], refusals: list[str]) -> None:
+        for number in range(10_000):
+            try:
+                ledger.say([Said(Answer(f"{who} {number}", LABEL, "cat", who), 0, "page")])
+            except BadInput as error:
+                refusals.append(str(error))
+                break
+            acknowledged.append(f"{who} {number}")
+            time.sleep(0.002)  # people pause
+
+    for attempt in range(20):
+        acknowledged, refusals = list[str](), list[str]()
+        threads = [
+            threading.Thread(target=write, args=(who, Ledger(path), acknowledged, refusals)) for who in ("ann", "ben")
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.002 * attempt)
+        kept = tmp_path / f"ledger.replaced_{attempt}.sqlite"
+        Ledger(path).set_aside(kept)
+        following = Ledger(path)
+        following.append([entry("g", "dog", 0)])
+        for thread in threads:
+            thread.join()
+        assert len(refusals) == 2 and all("nothing was written" in one for one in refusals)
+        assert sorted(one.answer.id for one in Ledger(kept).said()) == sorted(acknowledged)
+        assert Ledger(kept).chain.damages() == following.chain.damages() == [] == following.said()
+        assert following.labels() == {"g": "dog"}
+        following.set_aside(tmp_path / "following.sqlite")

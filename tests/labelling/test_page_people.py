@@ -127,6 +127,27 @@ def test_two_people_differ_and_the_run_takes_the_third_look(ssal: CommandLine, p
     served.kill()
 
 
+@pytest.mark.slow
+def test_an_open_page_goes_on_with_a_project_that_is_started_anew(ssal: CommandLine, people: list[Browser]) -> None:
+    Path("recipe.yaml").write_text(RECIPE.replace(", asked_of_two: 1", ""))
+    run = ("run", "recipe.yaml", "--jobs", "1")
+    assert ssal(*run).code == 3
+    served, ann = Served(Path.cwd()), people[0]
+    enter(ann, served.address, "ann")
+    say(ann, truth(ann))
+    assert ssal(*run, "learner.steps=5", "--overwrite").code == 3
+    ann.press("1")
+    ann.wait_until(f"{SHOWN} && {id('facts')}.textContent.startsWith('0 of 4')")
+    assert "nothing was written" in ann.evaluate(f"{id('status')}.textContent")
+    assert Ledger(CELL / "ledger.sqlite").said() == []
+    paths = {say(ann, truth(ann)) for _ in range(4)}
+    ann.wait_until(f"{id('rest-title')}.textContent === 'All 4 images have an answer'")
+    assert len(Ledger(CELL / "ledger.sqlite").said()) == 4 == len(paths)
+    assert len(Ledger(CELL / "ledger.replaced_1.sqlite").said()) == 1
+    ann.visit("about:blank")
+    served.kill()
+
+
 def question(number: int) -> dict:
     return json.loads((CELL / f"round_{number}/question/question.json").read_text())
 

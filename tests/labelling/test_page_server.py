@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -386,6 +387,30 @@ def test_the_next_question_is_noticed(page: Page) -> None:
     assert page.client.get(f"/images/{old}/0").status_code == 200, "earlier answers are shown with their images"
     page.say(0, "two")
     assert page.ledger.said()[-1].round == 1
+
+
+def test_a_project_that_is_started_anew_gets_no_answer_of_before(page: Page) -> None:
+    """`ssal run --overwrite` beside an open page: what was said stays in the ledger that is kept, and there alone."""
+    page.say(0, "one")
+    shutil.rmtree(page.cell / "round_0")
+    kept = page.cell / "ledger.replaced_1.sqlite"
+    page.ledger.set_aside(kept)
+    told = page.post("answers", 409, who="ann", answers=[GOOD])["error"]
+    assert "was started anew" in told and "nothing was written" in told
+    waits = page.client.get("/api/question")
+    assert waits.status_code == 503 and "what it asks comes here by itself" in waits.json()["error"]
+    assert not page.ledger.path.exists(), "nobody but the run begins a ledger"
+    page.ledger = Ledger(page.ledger.path)
+    assert page.client.get("/api/question").status_code == 503
+    write_question(page.cell)
+    page.post("answers", 409, who="ann", answers=[GOOD])
+    page.post("undo", 409, who="ann", positions=[1])
+    assert page.client.get(f"/images/{page.key}/0").status_code == 404
+    old, page.key = page.key, page.client.get("/api/question").json()["key"]
+    assert page.key != old and page.progress()["answered"] == 0, "the same images are asked about anew"
+    page.say(0, "two")
+    assert [one.answer.label for one in page.ledger.said()] == ["two"]
+    assert [one.answer.label for one in Ledger(kept).said()] == ["one"]
 
 
 def test_answers_that_come_another_way_are_seen_at_once(page: Page) -> None:

@@ -114,9 +114,9 @@ def make_app(
 
     @app.get("/api/question")
     def question() -> dict[str, Any]:
-        key, desk = place.current()
-        asked = desk.question.model_dump(include={"round", "classes", "chosen_by"})
-        return asked | {"key": key, "recipe": recipe, "command": command, "who": who, "earlier": place.rounds_before()}
+        desk = place.current()
+        asked = desk.question.model_dump(include={"round", "classes", "chosen_by"}) | {"key": desk.key}
+        return asked | {"recipe": recipe, "command": command, "who": who, "earlier": place.rounds_before()}
 
     @app.post("/api/look")
     def look(wanted: Look) -> dict[str, Any]:

@@ -19,7 +19,7 @@ export function trouble(text) {
 }
 
 /** Send `body` to /api/`path` and return the answer; without a body only ask. Waits as long as the server is away. */
-export async function ask(path, body, waiting = "The page’s server does not answer.") {
+export async function ask(path, body, waiting = "") {
   for (;;) {
     let answer, found;
     try {
@@ -28,7 +28,7 @@ export async function ask(path, body, waiting = "The page’s server does not an
       });
       found = await answer.json();
     } catch {
-      trouble(`${waiting} Type ssal label again in the terminal; this page goes on by itself.`);
+      trouble(`${waiting} The page’s server does not answer. Type ssal label again in the terminal; this page goes on by itself.`);
       await new Promise((ready) => setTimeout(ready, PATIENCE));
       continue;
     }

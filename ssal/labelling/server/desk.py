@@ -30,10 +30,12 @@ VIA = "page"
 class Desk:
     """One question, its answers so far, and who is at which image; safe to call from several threads."""
 
-    def __init__(self, question: Question, folder: Path, ledger: Path) -> None:
-        """Read what was answered before."""
+    def __init__(self, question: Question, key: str, folder: Path, ledger: Path) -> None:
+        """Read what was answered before; `key` is that of the question."""
         self.folder = folder
         self._ledger = Ledger(ledger)
+        self.key = f"{key}-{self._ledger.chain.number:x}"
+        """What a page calls this question by; of a project that was started anew the same question has another."""
         self._following = Following(self._ledger.chain, question.round)
         self._leases = Leases()
         self._numbers = {image.id: number for number, image in enumerate(question.images)}
@@ -146,6 +148,11 @@ class Desk:
                 for id, answer in settled.items()
                 if answer and answer.kind != SKIPPED
             ]
+
+    @property
+    def replaced(self) -> bool:
+        """Say whether the project was started anew, with another ledger."""
+        return self._ledger.chain.replaced
 
     def finished(self) -> bool:
         """Say whether the run has taken the answers."""

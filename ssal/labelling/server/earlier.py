@@ -24,7 +24,7 @@ class Earlier:
     def __init__(self, cell: Cell) -> None:
         """Read nothing yet: who only answers has no need of it."""
         self._cell = cell
-        self._desks: dict[Path, tuple[str, Desk]] = {}
+        self._desks: dict[Path, Desk] = {}
         self._lock = threading.Lock()
 
     def desks(self) -> dict[str, Desk]:
@@ -36,8 +36,8 @@ class Earlier:
                         question, key = read_question(folder)
                     except BadInput:
                         continue
-                    self._desks[folder] = key, Desk(question, folder, self._cell.ledger)
-            return {key: desk for key, desk in self._desks.values() if desk.finished()}
+                    self._desks[folder] = Desk(question, key, folder, self._cell.ledger)
+            return {desk.key: desk for desk in self._desks.values() if desk.finished()}
 
     def find(self, words: str) -> dict[str, Any]:
         """Return the images that have all `words` about them, what was said last first, and how many there are.

@@ -99,7 +99,7 @@ async function kept(run) {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 409) {
-      say("Other images are asked about now");
+      say(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
       await begin();
     } else {
       trouble(error.message);
@@ -179,7 +179,7 @@ async function write(answers, words) {
   document.body.ariaBusy = "true";
   const sent = await kept(() => ask(
     "answers", asking({ answers, decides: state.look === "third" || state.progress.taken }),
-    "Your last answer is not saved yet and is sent again by itself: the page’s server does not answer.",
+    "Your last answer is not saved yet and is sent again by itself.",
   ));
   document.body.ariaBusy = "false";
   if (sent) {

@@ -18,6 +18,10 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks for the next question."""
 
 
+class StartedAnew(BadInput):
+    """The project whose page this is was started anew, and asks nothing yet."""
+
+
 class Place:
     """Where the current question's desk is; it moves on when the run has prepared another question."""
 
@@ -34,7 +38,7 @@ class Place:
     def _open(self, folder: Path) -> None:
         self._written = _written(folder)
         question, self._key = read_question(folder)
-        self._desk = Desk(question, folder, self._cell.ledger)
+        self._desk = Desk(question, self._key, folder, self._cell.ledger)
 
     def _renew(self, folder: Path) -> None:
         """Take what the run has written anew; of the same images people go on where they are."""
@@ -45,24 +49,37 @@ class Place:
         else:
             self._open(folder)
 
-    def current(self) -> tuple[str, Desk]:
-        """Return the key and the desk of the question that waits, or of the last one that did."""
+    def _begin_anew(self) -> None:
+        """Open what a project that was started anew asks; raises StartedAnew where it asks nothing yet."""
+        folder = self._cell.question() if self._cell.ledger.exists() else None
+        if folder is None:
+            raise StartedAnew(f"{self._cell.folder} was started anew; what it asks comes here by itself")
+        self.earlier = Earlier(self._cell)
+        self._open(folder)
+
+    def current(self) -> Desk:
+        """Return the desk of the question that waits, or of the last one that did; raises StartedAnew."""
         with self._lock:
-            if self._now() - self._looked >= LOOK_AGAIN:
+            if self._desk.replaced:
+                self._begin_anew()
+            elif self._now() - self._looked >= LOOK_AGAIN:
                 self._looked = self._now()
                 if self._desk.finished() and (folder := self._cell.question()):
                     self._open(folder)
                 elif _written(self._desk.folder) not in (0, self._written):
                     self._renew(self._desk.folder)
-            return self._key, self._desk
+            return self._desk
 
     def desk(self, key: str, earlier: str | None = None) -> Desk:
         """Return the desk of the question `key` or, where that is the one that waits, of an `earlier` one.
 
         Raises HTTPException where another is asked by now.
         """
-        now, desk = self.current()
-        if key != now:
+        try:
+            desk = self.current()
+        except StartedAnew as error:
+            raise HTTPException(409, f"{error}; nothing was written") from error
+        if key != desk.key:
             raise HTTPException(409, "other images are asked about by now; nothing was written")
         return desk if earlier is None else self._before(earlier)
 
@@ -74,13 +91,13 @@ class Place:
 
     def rounds_before(self) -> int:
         """Return how many finished rounds have a question; it opens none of them, so that the page begins at once."""
-        _, desk = self.current()
+        desk = self.current()
         return sum(number < desk.question.round for number in self._cell.questions()) + desk.finished()
 
     def pictures(self, key: str) -> Desk:
         """Return the desk whose images are shown under `key`; raises HTTPException where there is none."""
-        now, desk = self.current()
-        return desk if key == now else self._before(key)
+        desk = self.current()
+        return desk if key == desk.key else self._before(key)
 
 
 def _written(folder: Path) -> int:

@@ -52,7 +52,7 @@ def serve(
         )
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{own_address() if host in ('0.0.0.0', '::') else shown}:{taken}/"
-        say(f"{len(place.current()[1].question.images)} images are asked about ({cell.arm}, seed {cell.seed})")
+        say(f"{len(place.current().question.images)} images are asked about ({cell.arm}, seed {cell.seed})")
         say(f"answer here: {address}" + (f"?token={token}" if token else ""))
         say("every answer is on disk at once; Ctrl+C ends this page")
         if opens and token is None and _has_screen():
