@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from ssal.data.images import Images
 from ssal.data.load import load
-from ssal.errors import BadInput, listing, nearest
+from ssal.errors import BadInput, Waiting, listing, nearest
 from ssal.project import run_project
 from ssal.recipe import Arm, Recipe
 from ssal.recipe import load as load_recipe
@@ -84,9 +85,23 @@ def run_cell(
     overwrite: bool = False,
     new_encoder: bool = False,
 ) -> str:
-    """Run one cell to its end; what a worker process calls. Returns its folder."""
+    """Run one cell to its end; what a worker process calls. Returns its folder.
+
+    Raises Waiting, with what to type, where people are still to answer.
+    """
     recipe = _recipe(path, tuple(overrides))
     (cell,) = [c for c in cells_of(recipe, Path(checkpoints)) if c.arm.name == arm and c.seed == seed]
     images = images_of(cell.arm, Path(checkpoints))
-    run_project(cell.arm, seed, images, Path(checkpoints), cell.folder, overwrite, new_encoder)
+    try:
+        run_project(cell.arm, seed, images, Path(checkpoints), cell.folder, overwrite, new_encoder)
+    except Waiting as waiting:
+        raise Waiting(f"{waiting}, or type {_label(recipe, cell, checkpoints)}; then the same command again") from None
     return str(cell.folder)
+
+
+def _label(recipe: Recipe, cell: Cell, checkpoints: str) -> str:
+    """Return the command that opens the page of a cell that waits."""
+    words = f"ssal label {recipe.typed}"
+    if len(cells_of(recipe, Path(checkpoints))) > 1:
+        words += f" --arm {cell.arm.name} --seed {cell.seed}"
+    return words if Path(checkpoints) == Path("checkpoints") else f"{words} --checkpoints {shlex.quote(checkpoints)}"

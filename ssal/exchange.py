@@ -77,7 +77,7 @@ def open_round(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | Non
         for folder in sorted(cell.folder.glob("round_*"), key=round_number):
             if begun(folder) and not Ledger(ledger).asked_in(round_number(folder)):
                 return Open(cell, folder, images_of(cell.arm, checkpoints))
-    raise BadInput(f"{recipe.path}: no image waits for an answer under {checkpoints}; type ssal run {recipe.path}")
+    raise BadInput(f"{recipe.path}: no image waits for an answer under {checkpoints}; type ssal run {recipe.typed}")
 
 
 def hand_out(asked: Open, form: str, to: Path) -> str:

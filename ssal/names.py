@@ -10,6 +10,12 @@ FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHARED_FOLDERS = ("data", "encoders", "learners")
 """Folders under checkpoints/ that all recipes share, so none can be called like that."""
 
+RECIPE_KEYS = (
+    "name", "seeds", "data", "backbone", "pretext", "learner", "acquisition", "labelling", "evaluation", "trainer",
+    "signals", "compare", "arms", "grid", "zip",
+)  # fmt: skip
+"""The keys at the top of a recipe."""
+
 
 def run_name(images: Path) -> str:
     """Return a name for a project's runs that follows from the name of its folder, or .tar, of images."""

@@ -30,6 +30,7 @@ GROUND = {
     "tracking",
     "neighbours",
     "errors",
+    "names",
     "streams",
     "whole_folder",
     "signals.vocabulary",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sqlite3
@@ -220,13 +221,44 @@ def test_the_ledger_is_read_checked_and_taken_back(ssal: CommandLine) -> None:
     assert "taken back: " in ssal("ledger", "undo", "project.yaml", "1").out
     refused(ssal("ledger", "undo", "project.yaml", "1"), "no answer stands at position 1")
     assert "1 image waits" in ssal("run", "project.yaml", "--jobs", "1").err
-    shutil.copy(CELL / "ledger.sqlite", "copy.sqlite")
-    assert Ledger(Path("copy.sqlite")).said() == Ledger(CELL / "ledger.sqlite").said(), "one file is a whole backup"
+    said = ssal("ledger", "backup", "project.yaml", "kept/copy.sqlite")
+    assert said.code == 0 and "kept/copy.sqlite: 11 rows, as they were written" in said.out, said
+    assert Ledger(Path("kept/copy.sqlite")).said() == Ledger(CELL / "ledger.sqlite").said(), (
+        "one file is a whole backup"
+    )
+    refused(ssal("ledger", "backup", "project.yaml", "kept/copy.sqlite"), "something is there already")
     with closing(sqlite3.connect(CELL / "ledger.sqlite", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER no_update")
         connection.execute("UPDATE ledger SET label = 'zebra' WHERE position = 3")
     said = ssal("ledger", "verify", "project.yaml")
     assert said.code == 1 and "position 3 was changed, or a row before it" in said.out
+    refused(ssal("ledger", "backup", "project.yaml", "damaged.sqlite"), "position 3 was changed", "nothing was written")
+    assert not Path("damaged.sqlite").exists()
+
+
+def test_a_run_under_another_name_is_answered_by_repeating_what_was_typed(ssal: CommandLine) -> None:
+    other, cell = ("project.yaml", "name=other", "acquisition.budget=20"), Path("checkpoints/other/main/seed_0")
+    typed = " ".join(other)
+    refused(ssal("questions", *other, "--to", "out.csv"), "no image waits for an answer", f"type ssal run {typed}")
+    refused(ssal("ledger", "log", *other), f"type ssal run {typed}")
+    refused(ssal("label", *other, "--no-open"), f"type `ssal run {typed}`")
+    said = ssal("run", *other, "--jobs", "1")
+    assert said.code == 3 and f"ssal label {typed}" in said.err, said
+    assert "10 images are in out.csv" in ssal("questions", *other, "--to", "out.csv").out
+    with Path("out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = [f"{row['id']},{name_of(row['path'])}" for row in rows]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    said = ssal("answers", "project.yaml", "answers.csv", *other[1:])
+    assert said.out == f"10 new answers from answers.csv; none waits any more: type ssal run {typed}\n", said
+    assert "10 rows" in ssal("ledger", "backup", "project.yaml", "copy.sqlite", *other[1:]).out
+    assert ssal("run", *other, "--jobs", "1").code == 3
+    said = ssal("ledger", "correct", "project.yaml", rows[0]["id"], "cannot tell", *other[1:])
+    assert f"ssal run {typed} goes on" in said.out, said
+    assert ssal("ledger", "undo", "project.yaml", "21", *other[1:]).code == 0
+    old = Ledger(cell / "ledger.sqlite").entries()[-1].label
+    assert old and ssal("ledger", "rename", "project.yaml", old, "renamed", *other[1:]).code == 0
+    assert not Path("checkpoints/project").exists()
 
 
 def test_an_answer_of_a_finished_round_is_corrected_and_nothing_is_asked_again(ssal: CommandLine) -> None:

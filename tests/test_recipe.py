@@ -19,8 +19,10 @@ from ssal.cells import cells_named, cells_of
 from ssal.errors import BadInput
 from ssal.listing import KINDS, describe, print_listing
 from ssal.loop import fastest_precision
-from ssal.recipe import differences, load, schema
-from ssal.recipe.skeleton import SECTIONS
+from ssal.names import RECIPE_KEYS
+from ssal.recipe import differences, grid, load, schema
+from ssal.recipe.layers import ARM_KEYS
+from ssal.recipe.skeleton import SECTIONS, Head
 
 RECIPES = sorted((Path(__file__).resolve().parents[1] / "recipes").rglob("*.yaml"))
 
@@ -1020,3 +1022,7 @@ def test_an_arm_may_run_with_the_first_seeds_alone(tmp_path: Path) -> None:
         cells_named(recipe, tmp_path, "ssl_and_al", 1)
     (arm,) = [load(path, ["seeds=[5]"]).arms["ssl_and_al"]]
     assert arm.seeds == (5,), "typed seeds hold for every arm"
+
+
+def test_the_keys_that_are_known_without_torch_are_all_there_are() -> None:
+    assert set(RECIPE_KEYS) == {*Head.model_fields, *ARM_KEYS, *grid.KINDS, "compare", "arms"}

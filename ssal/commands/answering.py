@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ssal.commands.words import CHECKPOINTS, Checkpoints, RecipeFile, load
+from ssal.commands.words import CHECKPOINTS, Checkpoints, Overrides, RecipeFile, load
 
 Arm = Annotated[str, typer.Option(help="Which arm; the first that waits")]
 Seed = Annotated[int | None, typer.Option(help="Which of its seeds; the first that waits")]
@@ -16,6 +16,7 @@ Seed = Annotated[int | None, typer.Option(help="Which of its seeds; the first th
 def questions(
     recipe: RecipeFile,
     to: Annotated[Path, typer.Option(help="File or folder to write")],
+    overrides: Overrides = None,
     form: Annotated[Literal["csv", "folders", "label-studio"], typer.Option("--as", help="What to write")] = "csv",
     checkpoints: Checkpoints = CHECKPOINTS,
     arm: Arm = "",
@@ -24,13 +25,14 @@ def questions(
     """Hand out the images that wait for answers: as CSV, as a folder to sort, or as tasks for Label Studio."""
     from ssal.exchange import hand_out, open_round
 
-    asked = open_round(load(recipe, None), checkpoints, arm, seed)
+    asked = open_round(load(recipe, overrides), checkpoints, arm, seed)
     typer.echo(f"{len(asked.paths)} images are in {to}: {hand_out(asked, form, to)}")
 
 
 def answers(
     recipe: RecipeFile,
     file: Annotated[Path, typer.Argument(help="CSV, a folder with a folder per class, or Label Studio's JSON")],
+    overrides: Overrides = None,
     checkpoints: Checkpoints = CHECKPOINTS,
     accept_valid: Annotated[bool, typer.Option("--accept-valid", help="Leave out what cannot be used")] = False,
     who: Annotated[str, typer.Option(help="Who answered, where the file does not say; the user")] = "",
@@ -40,6 +42,7 @@ def answers(
     """Take answers that people gave in a file: all of them, or none."""
     from ssal.exchange import open_round, take
 
-    new, found = take(open_round(load(recipe, None), checkpoints, arm, seed), file, accept_valid, who)
-    rest = found.words() if found.waiting else f"none waits any more: type ssal run {recipe}"
+    loaded = load(recipe, overrides)
+    new, found = take(open_round(loaded, checkpoints, arm, seed), file, accept_valid, who)
+    rest = found.words() if found.waiting else f"none waits any more: type ssal run {loaded.typed}"
     typer.echo(f"{new} new answers from {file}; {rest}")

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from ssal.commands.words import CHECKPOINTS, Checkpoints, RecipeFile
+from ssal.commands.words import CHECKPOINTS, Checkpoints, Overrides, RecipeFile
 from ssal.errors import BadInput
 
 
 def label(
     recipe: RecipeFile,
+    overrides: Overrides = None,
     checkpoints: Checkpoints = CHECKPOINTS,
     host: Annotated[str, typer.Option(help="Address to listen at; one that others reach needs a token")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="8765; 0 takes any free one")] = None,
@@ -25,4 +26,7 @@ def label(
         from ssal.labelling.server.serve import serve
     except ModuleNotFoundError as error:
         raise BadInput(f"the page needs {error.name}; type pip install 'ssal[label]', which installs it") from error
-    serve(recipe, checkpoints, typer.echo, host=host, port=port, who=who, arm=arm, seed=seed, opens=not no_open)
+    serve(
+        recipe, checkpoints, typer.echo,
+        host=host, port=port, who=who, arm=arm, seed=seed, overrides=overrides or (), opens=not no_open,
+    )  # fmt: skip

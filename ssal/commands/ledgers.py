@@ -1,4 +1,4 @@
-"""Commands on the ledgers of a recipe's runs: check, read and correct them, take an answer back, rename a class."""
+"""Commands on the ledgers of a recipe's runs: check, read, copy, correct, take an answer back, rename a class."""
 
 from __future__ import annotations
 
@@ -55,9 +55,28 @@ def log(
 
 
 @ledger.command()
+def backup(
+    recipe: RecipeFile,
+    file: Annotated[Path, typer.Argument(help="The file to write")],
+    overrides: Overrides = None,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    arm: Arm = "",
+    seed: Seed = None,
+) -> None:
+    """Copy a ledger into one file, also while the run is going and the page is open, and check the copy."""
+    one = _one(recipe, overrides, checkpoints, arm, seed)
+    rows = one.chain.backup(file)
+    typer.echo(
+        f"{file}: {rows} rows, as they were written. To go back to it end run and page, remove {one.path}-wal and "
+        f"{one.path}-shm where they are, and copy it to {one.path}"
+    )
+
+
+@ledger.command()
 def undo(
     recipe: RecipeFile,
     position: Annotated[int, typer.Argument(help="Its row in `ssal ledger log`")],
+    overrides: Overrides = None,
     checkpoints: Checkpoints = CHECKPOINTS,
     arm: Arm = "",
     seed: Seed = None,
@@ -66,7 +85,7 @@ def undo(
 
     What a finished round has taken is replaced instead: ssal ledger correct.
     """
-    taken = _one(recipe, checkpoints, arm, seed).undo(position, this_user()).answer
+    taken = _one(recipe, overrides, checkpoints, arm, seed).undo(position, this_user()).answer
     typer.echo(f"taken back: {taken.who} said {taken.label or taken.kind} of {taken.id}")
 
 
@@ -75,6 +94,7 @@ def correct(
     recipe: RecipeFile,
     image: Annotated[str, typer.Argument(help="Its id in `ssal ledger log` or in a table, or its path in the data")],
     answer: Annotated[str, typer.Argument(help="Its class, 'none of the classes' or 'cannot tell'")],
+    overrides: Overrides = None,
     who: Annotated[str, typer.Option(help="Who says so; the user")] = "",
     checkpoints: Checkpoints = CHECKPOINTS,
     arm: Arm = "",
@@ -86,9 +106,10 @@ def correct(
     """
     from ssal.correcting import correct as corrected
 
-    one = _one(recipe, checkpoints, arm, seed)
-    told = corrected(load(recipe, None), checkpoints, one, image, answer, who or this_user())
-    typer.echo(f"{told}; ssal run {recipe} goes on with what stands")
+    one = _one(recipe, overrides, checkpoints, arm, seed)
+    loaded = load(recipe, overrides)
+    told = corrected(loaded, checkpoints, one, image, answer, who or this_user())
+    typer.echo(f"{told}; ssal run {loaded.typed} goes on with what stands")
 
 
 @ledger.command()
@@ -96,12 +117,13 @@ def rename(
     recipe: RecipeFile,
     old: Annotated[str, typer.Argument(help="What the class is called in the ledger")],
     new: Annotated[str, typer.Argument(help="What it is to be called; data.classes names it as well")],
+    overrides: Overrides = None,
     checkpoints: Checkpoints = CHECKPOINTS,
     arm: Arm = "",
     seed: Seed = None,
 ) -> None:
     """Call a class otherwise in all that was answered so far; change data.classes in the recipe, too."""
-    labels = _one(recipe, checkpoints, arm, seed).rename(old, new, this_user())
+    labels = _one(recipe, overrides, checkpoints, arm, seed).rename(old, new, this_user())
     typer.echo(f"{labels} answers {old!r} are {new!r} from now on; name {new!r} in data.classes, too")
 
 
@@ -109,15 +131,16 @@ def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: 
     from ssal.cells import cells_named
     from ssal.labelling.ledger import Ledger
 
-    paths = [cell.folder / "ledger.sqlite" for cell in cells_named(load(recipe, overrides), checkpoints, arm, seed)]
+    loaded = load(recipe, overrides)
+    paths = [cell.folder / "ledger.sqlite" for cell in cells_named(loaded, checkpoints, arm, seed)]
     found = [Ledger(path) for path in paths if path.exists()]
     if not found:
-        raise BadInput(f"{recipe}: nothing was answered yet under {checkpoints}; type ssal run {recipe}")
+        raise BadInput(f"{recipe}: nothing was answered yet under {checkpoints}; type ssal run {loaded.typed}")
     return found
 
 
-def _one(recipe: Path, checkpoints: Path, arm: str, seed: int | None) -> Ledger:
-    found = _ledgers(recipe, None, checkpoints, arm, seed)
+def _one(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> Ledger:
+    found = _ledgers(recipe, overrides, checkpoints, arm, seed)
     if len(found) > 1:
         raise BadInput(f"{recipe}: {len(found)} runs have a ledger; name one with --arm and --seed")
     return found[0]

@@ -55,7 +55,7 @@ def export(
     if not answers.entries:
         raise BadInput(
             f"{recipe.path}: arm {cell.arm.name!r}, seed {cell.seed}: nothing was answered yet under {checkpoints}; "
-            f"type ssal run {recipe.path}"
+            f"type ssal run {recipe.typed}"
         )
     images = images_of(cell.arm, checkpoints)
     forms = _forms(recipe, images, forms)
@@ -99,7 +99,7 @@ def _pseudo_labels(recipe: Recipe, cell: Cell, checkpoints: Path, answers: Answe
         if cell.arm.asks_people and isinstance(error.__cause__, FileNotFoundError):
             return (
                 "since the last classifier was trained, an answer that it learned from was corrected, or images joined "
-                f"or went; there are some again when ssal run {recipe.path} has trained the next one"
+                f"or went; there are some again when ssal run {recipe.typed} has trained the next one"
             )
         return str(error)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssal.artefacts import disk_errors, make_folder
+from ssal.artefacts import disk_errors, make_folder, writing
 from ssal.errors import BadInput
 
 VERSION = 2
@@ -76,6 +77,10 @@ class Chain:
         except FileNotFoundError:
             return True
 
+    @property
+    def _lock(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.lock")
+
     @contextmanager
     def _held(self, how: int) -> Iterator[None]:
         """Keep the file in its place while it is open (LOCK_SH), or from being opened while it is moved (LOCK_EX).
@@ -83,9 +88,8 @@ class Chain:
         SQLite removes the write-ahead log by its name when the last connection closes: that of a file that was moved
         meanwhile would take the log of the next file with it, and what was acknowledged there.
         """
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        with disk_errors(lock):
-            file = lock.open("w")
+        with disk_errors(self._lock):
+            file = self._lock.open("w")
         with file:
             fcntl.flock(file, how)
             yield
@@ -179,6 +183,24 @@ class Chain:
                 return [*found, f"position {row['position']} was changed, or a row before it"]
             before, last = row["digest"], row["position"]
         return found
+
+    def backup(self, to: Path) -> int:
+        """Write a copy to the file `to`, also while others write here, and return how many rows it has.
+
+        In the place of this file it is the ledger. Raises BadInput, and leaves nothing, where something is there, or
+        the copy does not stand as its rows were written.
+        """
+        if os.path.lexists(to):
+            raise BadInput(f"{to}: something is there already; name a file that is not there yet")
+        with self._open() as connection, writing(to) as temporary:
+            with closing(sqlite3.connect(temporary)) as copy:
+                connection.backup(copy)
+            written = Chain(temporary)
+            damages, last = written.damages(), written.last()
+            written._lock.unlink()
+            if damages:
+                raise BadInput(f"{self.path}: {'; '.join(damages)}; nothing was written to {to}")
+        return last
 
     def set_aside(self, path: Path) -> None:
         """Move the file to `path`, with all that a killed process has left in its write-ahead log."""

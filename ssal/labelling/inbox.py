@@ -51,10 +51,7 @@ def inbox(
     record(accepted(read_csv(file, known, images.classes)).values(), ledger, number, CSV)
     found = outcome(ids, paths, ledger.said(), number, asked_of_two)
     if found.waiting:
-        raise Waiting(
-            f"{found.words()}: type ssal label and the recipe, or write a class into the label column of {file} "
-            f"({listing(images.classes, 10)}); then run the same command again"
-        )
+        raise Waiting(f"{found.words()}: write a class into the label column of {file} ({listing(images.classes, 10)})")
     return {id: found.answers.get(id) or Answer(id, SKIPPED, who="ssal") for id in ids}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,13 @@ class Recipe:
     baseline: str | None
     """Name of an arm in every condition."""
     treatment: str | None
+    overrides: tuple[str, ...] = ()
+    """As they were typed."""
+
+    @property
+    def typed(self) -> str:
+        """What to type for it behind a command: its path, and what was laid over it."""
+        return shlex.join([str(self.path), *self.overrides])
 
     @property
     def first_arm(self) -> str:

@@ -10,17 +10,15 @@ from pathlib import Path
 from ssal import registry
 from ssal.errors import listing, nearest
 from ssal.loop import fastest_precision
-from ssal.names import SHARED_FOLDERS
+from ssal.names import RECIPE_KEYS, SHARED_FOLDERS
 from ssal.recipe.arm import Arm, Recipe
 from ssal.recipe.coherence import check_arm
 from ssal.recipe.filling import fill, fill_section, fill_signals, fill_strategy
-from ssal.recipe.grid import KINDS
 from ssal.recipe.layers import ARM_KEYS, ONLY_ARM, layers, only, replaces, restart
 from ssal.recipe.skeleton import SECTIONS, STRATEGIES, Compare, Data, Draws, Head
 from ssal.recipe.yaml_tree import COMMAND_LINE, Node, Problems, overlay, read, read_override
 
 log = logging.getLogger("ssal")
-TOP_KEYS = (*Head.model_fields, *ARM_KEYS, "compare", "arms", *KINDS)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -47,7 +45,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if isinstance(head, Head) and head.name in SHARED_FOLDERS:
         at = root.value["name"]
         problems.add(at.place, at.path, f"{head.name!r} is a folder that all recipes share; choose another name")
-    found, conditions = layers(root, TOP_KEYS, problems)
+    found, conditions = layers(root, RECIPE_KEYS, problems)
     alone = [*found] == [ONLY_ARM]
     if not alone:
         base = only(root, ARM_KEYS)
@@ -62,7 +60,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     compare = _compare(root.get("compare"), [*next(iter(conditions.values()))], problems)
     problems.tell()
     assert isinstance(head, Head)
-    return Recipe(head.name, head.seeds, path, {name: arm for name, arm in arms.items() if arm}, conditions, *compare)
+    named = {name: arm for name, arm in arms.items() if arm}
+    return Recipe(head.name, head.seeds, path, named, conditions, *compare, overrides=tuple(overrides))
 
 
 def _section(layer: Node, name: str) -> Node:
@@ -72,8 +71,8 @@ def _section(layer: Node, name: str) -> Node:
 def _check_names(root: Node, typed: Node, problems: Problems) -> None:
     """Note keys that no recipe has, and arms that the command line names but the file lacks."""
     for node in [*root.value.items(), *typed.value.items()]:
-        if node[0] not in TOP_KEYS:
-            hint = nearest(node[0], TOP_KEYS) or f" (keys: {', '.join(TOP_KEYS)})"
+        if node[0] not in RECIPE_KEYS:
+            hint = nearest(node[0], RECIPE_KEYS) or f" (keys: {', '.join(RECIPE_KEYS)})"
             problems.add(node[1].key_place, node[1].path, f"no such key in a recipe{hint}")
     arms, named = root.get("arms"), typed.get("arms")
     known = list(arms.value) if arms and isinstance(arms.value, dict) else []

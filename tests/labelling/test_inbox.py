@@ -86,8 +86,8 @@ def test_a_project_waits_for_people_round_by_round_and_ends(ssal: CommandLine) -
     said = run(ssal)
     assert said.code == 3 and "Traceback" not in said.err
     assert said.err.strip() == (
-        "5 images wait for labels: type ssal label and the recipe, or write a class into the label column of "
-        f"{to_label(0)} (nought, one, three, two); then run the same command again"
+        f"5 images wait for labels: write a class into the label column of {to_label(0)} (nought, one, three, two), "
+        "or type ssal label project.yaml; then the same command again"
     )
     asked = rows(to_label(0))
     chosen = rows(CELL / "round_0/chosen.csv")

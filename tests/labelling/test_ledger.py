@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -262,3 +264,48 @@ def test_a_ledger_that_is_set_aside_keeps_every_answer_that_was_acknowledged(tmp
         assert Ledger(kept).chain.damages() == following.chain.damages() == [] == following.said()
         assert following.labels() == {"g": "dog"}
         following.set_aside(tmp_path / "following.sqlite")
+
+
+def rows_without_wal(path: Path) -> int:
+    """Return how many rows stand in the file itself, whatever lies beside it."""
+    alone = path.with_name("alone")
+    alone.mkdir()
+    shutil.copy(path, alone / path.name)
+    return len(Ledger(alone / path.name).chain.rows())
+
+
+def test_a_backup_has_what_the_write_ahead_log_alone_holds_and_is_the_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry("a", "cat")])
+    with closing(sqlite3.connect(ledger.path)) as other:
+        other.execute("SELECT count(*) FROM ledger").fetchone()  # somebody else, so that nothing is checkpointed
+        ledger.say([said("b", "dog")])
+        ledger.append([entry("b", "dog", 1)])
+        before = ledger.chain.rows()
+        assert rows_without_wal(ledger.path) < len(before)
+        assert ledger.chain.backup(tmp_path / "kept" / "backup.sqlite") == 3
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["backup.sqlite"]
+    ledger.append([entry("c", "cat", 2)])
+    for path in tmp_path.glob("ledger.sqlite*"):
+        path.unlink()
+    shutil.copy(tmp_path / "kept" / "backup.sqlite", ledger.path)
+    assert ledger.chain.rows() == before and not ledger.chain.damages()
+    ledger.append([entry("c", "dog", 2)])
+    assert ledger.labels() == {"a": "cat", "b": "dog", "c": "dog"}
+
+
+def test_a_backup_replaces_nothing_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry("a", "cat"), entry("b", "dog")])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for there in (ledger.path, tmp_path):
+        with pytest.raises(BadInput, match="is there already"):
+            ledger.chain.backup(there)
+    with pytest.raises(BadInput, match="it cannot be written"):
+        ledger.chain.backup(ledger.path / "backup.sqlite")
+    with closing(sqlite3.connect(ledger.path)) as connection, connection:
+        connection.execute("DROP TRIGGER no_update")
+        connection.execute("UPDATE ledger SET label = 'dog' WHERE id = 'a'")
+    with pytest.raises(BadInput, match="position 1 was changed.*nothing was written"):
+        ledger.chain.backup(tmp_path / "backup.sqlite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

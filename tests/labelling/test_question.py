@@ -97,6 +97,23 @@ def test_a_recipe_without_a_name_is_refused(tmp_path: Path, text: str) -> None:
         find_cell(tmp_path / "other.yaml", tmp_path)
 
 
+def test_the_name_may_be_typed_and_what_is_no_key_is_refused(tmp_path: Path) -> None:
+    recipe, cell = recipe_in(tmp_path), cell_of(tmp_path / "checkpoints")
+    write_question(cell)
+    cell.parent.parent.rename(tmp_path / "checkpoints" / "other")
+    found = find_cell(recipe, tmp_path / "checkpoints", overrides=["seeds=[0]", "name=other", "learner.steps=3"])
+    assert found.folder.parent.parent.name == "other"
+    with pytest.raises(BadInput, match="type `ssal run .*recipe.yaml 'learner.lr=1 2'`"):
+        find_cell(recipe, tmp_path / "checkpoints", overrides=["learner.lr=1 2"])
+    for word, told in (
+        ("nam=other", "did you mean 'name'"),
+        ("other", "expected key.path=value"),
+        ("name=a/b", "name"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            find_cell(recipe, tmp_path / "checkpoints", overrides=[word])
+
+
 def test_a_lease_ends_by_itself_and_is_renewed() -> None:
     now = [0.0]
     leases = Leases(lambda: now[0])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import re
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 from ssal.errors import BadInput, listing, nearest
 from ssal.labelling.chain import Chain
 from ssal.labelling.following import Following
+from ssal.names import FOLDER_NAME, RECIPE_KEYS
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.webp$")]
 Name = Annotated[str, Field(min_length=1)]
@@ -147,12 +150,15 @@ class Cell:
 QUESTION = f"round_*/question/{FILE}"
 
 
-def find_cell(recipe: Path, checkpoints: Path, arm: str = "", seed: int | None = None) -> Cell:
+def find_cell(
+    recipe: Path, checkpoints: Path, arm: str = "", seed: int | None = None, overrides: Sequence[str] = ()
+) -> Cell:
     """Return the first cell of a recipe that waits for people, of those with that arm and seed.
 
-    The recipe is read for its name alone: what checks it whole imports torch. Raises BadInput where none waits.
+    Recipe and `overrides` are read for the name alone: what checks them whole imports torch. Raises BadInput where none
+    waits.
     """
-    folder = checkpoints / recipe_name(recipe)
+    folder = checkpoints / recipe_name(recipe, overrides)
     cells = [
         Cell(path, path.parent.name, int(path.name[5:]))
         for path in folder.glob("*/seed_*")
@@ -170,12 +176,12 @@ def find_cell(recipe: Path, checkpoints: Path, arm: str = "", seed: int | None =
         hint = nearest(arm, {cell.arm for cell in cells}) if arm else ""
         raise BadInput(f"{folder}: nothing waits for that arm and seed{hint}; type one of: {listing(others)}")
     raise BadInput(
-        f"{folder}: no image waits for an answer; type `ssal run {recipe}`, which asks when it needs people. "
-        "`ssal ledger correct` corrects what was answered before"
+        f"{folder}: no image waits for an answer; type `ssal run {shlex.join([str(recipe), *overrides])}`, which asks "
+        "when it needs people. `ssal ledger correct` corrects what was answered before"
     )
 
 
-def recipe_name(recipe: Path) -> str:
+def recipe_name(recipe: Path, overrides: Sequence[str] = ()) -> str:
     """Return the name that a recipe writes under. Raises BadInput where it is no recipe or has none."""
     try:
         loaded = YAML(typ="safe", pure=True).load(recipe.read_text(encoding="utf-8"))
@@ -183,9 +189,16 @@ def recipe_name(recipe: Path) -> str:
         raise BadInput(f"{recipe}: {error}; type the path of a recipe, e.g. recipe.yaml") from error
     except YAMLError as error:
         raise BadInput(f"{recipe}: {error}; `ssal check {recipe}` says what is wrong with it") from error
-    name = loaded.get("name") if isinstance(loaded, dict) else None
-    if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
-        raise BadInput(f"{recipe}: expected `name:`, the folder that the run writes to, got {name!r}")
+    name, where = loaded.get("name") if isinstance(loaded, dict) else None, str(recipe)
+    for word in overrides:
+        path, equals, value = word.partition("=")
+        key = path.strip().partition(".")[0]
+        if not equals or key not in RECIPE_KEYS:
+            raise BadInput(f"{word!r}: expected key.path=value, as in name=other{nearest(key, RECIPE_KEYS)}")
+        if path.strip() == "name":
+            name, where = value.strip(), word
+    if not isinstance(name, str) or not re.match(FOLDER_NAME, name):
+        raise BadInput(f"{where}: expected `name:`, the folder that the run writes to, got {name!r}")
     return name
 
 

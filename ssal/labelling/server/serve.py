@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -35,21 +36,21 @@ def serve(
     who: str = "",
     arm: str = "",
     seed: int | None = None,
+    overrides: Sequence[str] = (),
     opens: bool = True,
 ) -> None:
     """Serve the page of the images that wait until somebody ends it; `say` gets what a person has to know.
 
     Raises BadInput where no image waits, or the address cannot be had.
     """
-    cell = find_cell(recipe, checkpoints, arm, seed)
+    cell = find_cell(recipe, checkpoints, arm, seed, overrides)
     place = Place(cell)
     with closing(listening(host, port)) as listener:
         taken = listener.getsockname()[1]
         token = None if is_loopback(host) else secrets.token_urlsafe(32)
         known = "" if token else who  # whoever comes from elsewhere is somebody else
-        app = make_app(
-            place, recipe=recipe.name, command=f"ssal run {recipe}", who=known, host=host, port=taken, token=token
-        )
+        command = shlex.join(["ssal", "run", str(recipe), *overrides])
+        app = make_app(place, recipe=recipe.name, command=command, who=known, host=host, port=taken, token=token)
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{own_address() if host in ('0.0.0.0', '::') else shown}:{taken}/"
         say(f"{len(place.current().question.images)} images are asked about ({cell.arm}, seed {cell.seed})")
