@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from ssal.cells import Cell, cells_named, images_of
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.handout import QUESTION, contents_of
+from ssal.labelling.answers import SKIPPED, Answer
 from ssal.labelling.ask import begun
 from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.folders import read_folders, write_folders
@@ -27,6 +29,7 @@ from ssal.labelling.settle import Outcome, outcome
 from ssal.recipe import Recipe
 from ssal.round import round_number
 
+log = logging.getLogger("ssal")
 FORMS = ("csv", "folders", "label-studio")
 
 
@@ -97,11 +100,14 @@ def hand_out(asked: Open, form: str, to: Path) -> str:
     return f"import it into a Label Studio project whose labelling interface is {interface}, and export JSON"
 
 
-def take(asked: Open, answers: Path, accept_valid: bool = False, who: str = "") -> tuple[int, Outcome]:
+def take(
+    asked: Open, answers: Path, accept_valid: bool = False, who: str = "", decides: bool = False
+) -> tuple[int, Outcome]:
     """Write the answers of a file or folder into the ledger; return how many were new, and which images still wait.
 
-    A folder holds a folder per class, .json is Label Studio's, everything else CSV. Raises BadInput with every problem:
-    then nothing is taken, unless `accept_valid`.
+    A folder holds a folder per class, .json is Label Studio's, everything else CSV. Where the file `decides` it is a
+    third look: what it says of images on which people differ settles them, and all else in it is left aside. Raises
+    BadInput with every problem: then nothing is taken, unless `accept_valid`.
     """
     if not answers.exists():
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
@@ -111,6 +117,26 @@ def take(asked: Open, answers: Path, accept_valid: bool = False, who: str = "") 
     read = kind(answers, known, asked.images.classes)
     ledger = Ledger(asked.cell.folder / "ledger.sqlite")
     via = {read_folders: "folders", read_label_studio: "label_studio", read_csv: "csv"}[kind]
-    new = record([*accepted(read, accept_valid).values(), *read.seconded], ledger, asked.number, via, who)
+    found = [*accepted(read, accept_valid).values(), *read.seconded]
+    if decides:
+        found = _third_looks(found, ledger, asked.number)
+    new = record(found, ledger, asked.number, via, who, decides)
     share = asked.cell.arm.labelling.get("asked_of_two", 0.0)
     return new, outcome(asked.ids, there, ledger.said(), asked.number, share)
+
+
+def _third_looks(answers: list[Answer], ledger: Ledger, number: int) -> list[Answer]:
+    """Return the answers to images of round `number` on which people differ, or that had a third look; tell of others.
+
+    Skipping settles nothing.
+    """
+    looked = {id for (id, of), settled in ledger.settled().items() if of == number and settled is None}
+    looked |= {one.answer.id for one in ledger.said() if one.round == number and one.decides}
+    found = [answer for answer in answers if answer.id in looked and answer.kind != SKIPPED]
+    if left := len(answers) - len(found):
+        log.warning(
+            "%d answers are left aside: a third look is of images on which people differ; without --decides they count "
+            "like any others",
+            left,
+        )
+    return found

@@ -35,6 +35,9 @@ def answers(
     overrides: Overrides = None,
     checkpoints: Checkpoints = CHECKPOINTS,
     accept_valid: Annotated[bool, typer.Option("--accept-valid", help="Leave out what cannot be used")] = False,
+    decides: Annotated[
+        bool, typer.Option("--decides", help="A third look: settles what people differ on, the rest is left aside")
+    ] = False,
     who: Annotated[str, typer.Option(help="Who answered, where the file does not say; the user")] = "",
     arm: Arm = "",
     seed: Seed = None,
@@ -43,6 +46,6 @@ def answers(
     from ssal.exchange import open_round, take
 
     loaded = load(recipe, overrides)
-    new, found = take(open_round(loaded, checkpoints, arm, seed), file, accept_valid, who)
+    new, found = take(open_round(loaded, checkpoints, arm, seed), file, accept_valid, who, decides)
     rest = found.words() if found.waiting else f"none waits any more: type ssal run {loaded.typed}"
     typer.echo(f"{new} new answers from {file}; {rest}")

@@ -55,20 +55,23 @@ def inbox(
     return {id: found.answers.get(id) or Answer(id, SKIPPED, who="ssal") for id in ids}
 
 
-def record(answers: Iterable[Answer], ledger: Ledger, number: int, via: str, who: str = "") -> int:
+def record(
+    answers: Iterable[Answer], ledger: Ledger, number: int, via: str, who: str = "", decides: bool = False
+) -> int:
     """Write answers of a file for round `number` into the ledger, once however often it is read; return how many.
 
     So what was corrected or taken back since then stays so until the file says something new. `who` is who gave those
-    whose file does not say: the user of this machine, unless named.
+    whose file does not say: the user of this machine, unless named. An answer that `decides` is a third look.
     """
     who = who or this_user()
-    before = [one for one in ledger.said(undone=True) if (one.round, one.via) == (number, via)]
+    before = [one for one in ledger.said(undone=True) if (one.round, one.via, one.decides) == (number, via, decides)]
     last = {(one.answer.id, one.answer.who): one.answer for one in before}
     new = []
     for answer in answers:
         by = answer.who or who
         known = last.get((answer.id, by))
         if known is None or (known.kind, known.label) != (answer.kind, answer.label):
-            new.append(Said(Answer(answer.id, answer.kind, answer.label, by, answer.seconds, answer.at), number, via))
+            told = Answer(answer.id, answer.kind, answer.label, by, answer.seconds, answer.at)
+            new.append(Said(told, number, via, decides))
     ledger.say(new)
     return len(new)

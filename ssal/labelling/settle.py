@@ -93,7 +93,8 @@ class Outcome:
         count = len(self.waiting)
         told = f"{count} images wait for labels" if count > 1 else f"{count} image waits for labels"
         if self.differ:
-            told += f", on {len(self.differ)} of which people differ (a third look decides)"
+            third = "a third look decides, on the page or by ssal answers --decides"
+            told += f", on {len(self.differ)} of which people differ ({third})"
         if self.second:
             told += (
                 f", of which {len(self.second)} wait{'s' * (len(self.second) == 1)} for a second person "

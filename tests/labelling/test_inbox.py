@@ -308,7 +308,8 @@ def test_the_run_waits_for_the_second_person_as_the_page_does(ssal: CommandLine)
     wrong = next(name for name in NAMES if name != mine[two[1]].label)
     ledger.say([Said(Answer(two[1], LABEL, wrong, "ben"), 0, "page")])
     said = run(ssal, TWO)
-    assert said.err.startswith("1 image waits for labels, on 1 of which people differ (a third look decides): ")
+    third = "a third look decides, on the page or by ssal answers --decides"
+    assert said.err.startswith(f"1 image waits for labels, on 1 of which people differ ({third}): ")
     ledger.say([Said(Answer(two[1], LABEL, wrong, "eve"), 0, "page", decides=True)])
     assert str(to_label(1)) in run(ssal, TWO).err
     assert {entry.id: entry.label for entry in ledger.asked_in(0)}[two[1]] == wrong
@@ -340,6 +341,33 @@ def test_files_that_name_people_count_as_people(ssal: CommandLine) -> None:
     said = ssal("answers", "project.yaml", "export.json")
     assert "6 new answers" in said.out and "none waits any more" in said.out, "two people in one file are two"
     assert run(ssal).code == 3 and bought() == 5
+
+
+def test_a_third_look_by_a_file_settles_what_people_differ_on_and_nothing_else(ssal: CommandLine) -> None:
+    run(ssal, TWO)
+    label = {row["id"]: Path(row["path"]).name.split("_")[0] for row in rows(to_label(0))}
+    wrong = {id: next(name for name in NAMES if name != true) for id, true in label.items()}
+    one, ledger = next(id for id, people in shared().items() if people == 1), Ledger(CELL / "ledger.sqlite")
+
+    def answers(said: dict[str, str], *words: str) -> str:
+        Path("answers.csv").write_text("\n".join(["id,label", *(f"{id},{name}" for id, name in said.items())]) + "\n")
+        taken = ssal("answers", "project.yaml", "answers.csv", *words, TWO)
+        assert taken.code == 0, taken
+        return taken.out + taken.log
+
+    assert "of which 2 wait for a second person" in answers(label, "--who", "ann")
+    told = answers(label, "--who", "eve", "--decides")
+    assert "0 new answers" in told and "5 answers are left aside" in told, "nobody differs yet"
+    assert "on 1 of which people differ" in answers({one: wrong[one]}, "--who", "ben")
+    assert "1 new answers" in answers({one: "skipped"}, "--who", "eve"), "an answer like any other"
+    assert "0 new answers" in answers({one: "skipped"}, "--who", "eve", "--decides"), "skipping settles nothing"
+    told = answers(wrong, "--who", "ann", "--decides")
+    assert "1 new answers" in told and "4 answers are left aside" in told, "she may change her mind"
+    assert "differ" not in answers({}, "--who", "eve")
+    assert answers(wrong, "--who", "ann", "--decides").startswith("0 new answers"), "once however often it is read"
+    assert ledger.settled()[one, 0].label == wrong[one]  # type: ignore[union-attr]
+    assert answers({one: label[one]}, "--who", "joe", "--decides").startswith("1 new answers")
+    assert ledger.settled()[one, 0].label == label[one]  # type: ignore[union-attr]
 
 
 def test_one_person_alone_turns_it_off(ssal: CommandLine) -> None:

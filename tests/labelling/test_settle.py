@@ -74,7 +74,7 @@ def test_the_words_say_how_many_wait_and_for_what() -> None:
     given = [said("ann", "cat", id) for id in "abc"] + [said("ben", "dog", "c")]
     told = outcome("abcd", "abcd", given, 0, 1).words()
     assert told == (
-        "4 images wait for labels, on 1 of which people differ (a third look decides), of which 2 wait for a second "
-        "person (where there is none: labelling.asked_of_two=0)"
+        "4 images wait for labels, on 1 of which people differ (a third look decides, on the page or by ssal answers "
+        "--decides), of which 2 wait for a second person (where there is none: labelling.asked_of_two=0)"
     )
     assert "of which 1 waits for a second person" in outcome("a", "a", given, 0, 1).words()
