@@ -100,7 +100,7 @@ def test_two_people_differ_and_the_run_takes_the_third_look(ssal: CommandLine, p
         path = say(ben, wrong if at == 1 else label)
         odd = path if at == 1 else odd
     assert "1 image was answered differently" in ben.evaluate(f"{id('rest')}.textContent")
-    assert "1 image waits for labels, on 1 of which people differ (a third look decides)" in ssal(*run).err
+    assert "1 image waits for labels, on 1 of which people differ (a third look decides, on the" in ssal(*run).err
     ann.wait_until(f"!{id('look-third')}.hidden")
     ann.click(id("look-third"))
     ann.wait_until(SHOWN)

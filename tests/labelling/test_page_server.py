@@ -318,6 +318,11 @@ def test_two_people_may_be_at_an_image_that_both_are_asked_about(tmp_path: Path)
     assert page.look("ann", look="third") == [two[0]] and page.look("ben", look="third") == []
 
 
+def test_one_person_under_two_spellings_of_a_name_is_one(page: Page) -> None:
+    assert page.look("ann") == page.look(" ANN") == [0, 1, 2, 3], "nobody else is at them"
+    assert page.look("ben") == [4, 5, 6, 7]
+
+
 def test_skipping_is_no_answer_of_one_of_two(tmp_path: Path) -> None:
     write_question(cell_of(tmp_path), images=1, asked_of_two=1.0)
     page = Page(cell_of(tmp_path))

@@ -75,7 +75,7 @@ class Desk:
         """
         with self._lock:
             self._catch_up()
-            free = [n for n in range(len(self.question.images)) if self._leases.free(n, who)]
+            free = [n for n in range(len(self.question.images)) if self._leases.free(n, person(who))]
             shown = {*free, *self._two}  # both may be at it at once
             stages = {n: stage for n in shown if (stage := self._stage(who, n)) is not None}
             queue = sorted((n for n in stages if stages[n] != MY_SKIPPED), key=lambda n: (stages[n], n))
@@ -90,7 +90,7 @@ class Desk:
                 hand = sorted(skipped, key=skipped.__getitem__)[:HAND]
             else:
                 hand = queue[:HAND]
-            self._leases.take(hand, who)
+            self._leases.take(hand, person(who))
             return {
                 "images": [self._view(n, who, everybody=look == "third") for n in hand],
                 "progress": self._progress(who, len(queue)),

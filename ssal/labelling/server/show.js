@@ -29,7 +29,7 @@ export function showImage(key, shown, { look, sees, images, who, earlier }) {
   picture.alt = `Image ${shown.number + 1} of ${images}`;
   one("path").textContent = shown.path;
   showModel(key, shown, sees);
-  const mine = earlier ?? shown.said.filter((said) => said.who === who).at(-1);
+  const mine = earlier ?? shown.said.filter((said) => look !== "third" || said.who === who).at(-1);
   for (const button of one("classes").children) button.classList.toggle("said", mine?.label === button.value);
   one("skipped").disabled = Boolean(earlier);
   for (const kind of ["none", "cannot_tell", "skipped"]) one(kind).classList.toggle("said", mine?.kind === kind);
