@@ -17,6 +17,7 @@ from ssal.fingerprints import file_fingerprint, fingerprint, source_fingerprint
 from ssal.growing import BEGAN_WITH
 from ssal.labelling.ask import begun
 from ssal.labelling.ledger import Ledger
+from ssal.labelling.naming import Names
 from ssal.learner.train import sources as learner_sources
 from ssal.pretext.pretrain import sources as pretext_sources
 from ssal.recipe import Arm, differences
@@ -37,6 +38,8 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
     record, now = folder / "run.json", _made_by(arm, images)
     if record.exists():
         before = read_json(record)
+        if arm.asks_people and not overwrite:
+            _check_names(now, folder)
         changed = _changes(before, now, arm, folder) + _code(before, now, arm)
         committed = _committed(folder)
         if changed and not overwrite:
@@ -157,13 +160,35 @@ def _changes(before: dict[str, Any], now: dict[str, Any], arm: Arm, folder: Path
     for labels in ("hidden_labels",) if arm.asks_people else ("hidden_labels", "given_labels"):
         if before[labels] != now[labels]:
             changed.append(f"the {labels.replace('_', ' ')} of the images")
-    if sorted(before["classes"]) != sorted(now["classes"]):
-        used = set(Ledger(folder / "ledger.sqlite").labels().values()) if arm.asks_people else set()
-        if not arm.asks_people:
-            changed.append("data.classes")
-        elif lacks := sorted(used - set(now["classes"])):
-            changed.append(f"data.classes, without {listing(map(repr, lacks))}, which `ssal ledger rename` can rename,")
+    if _not_named(now, folder) if arm.asks_people else sorted(before["classes"]) != sorted(now["classes"]):
+        changed.append("data.classes")
     return changed
+
+
+def _not_named(now: dict[str, Any], folder: Path) -> list[str]:
+    """Return the classes that people have answered and a record does not name."""
+    if not (folder / "ledger.sqlite").exists():
+        return []
+    ledger = Ledger(folder / "ledger.sqlite")
+    return sorted({*ledger.labels().values(), *ledger.audited().values()} - {*now["classes"]})
+
+
+def _check_names(now: dict[str, Any], folder: Path) -> None:
+    """Raise BadInput where the classes do not name one that was answered: forgotten, or renamed in one place alone."""
+    lacks = _not_named(now, folder)
+    if not lacks:
+        return
+    renamed = Names(Ledger(folder / "ledger.sqlite").chain.rows()).renamed()
+    told = [
+        f"{old!r} is called {new!r} since `ssal ledger rename`: write {new!r} for {old!r} in data.classes, and call a "
+        f"folder of images {old!r} so, too"
+        for old, new in renamed.items()
+        if new in lacks and old in now["classes"]
+    ]
+    raise BadInput(
+        f"{folder}: the classes are {listing(now['classes'], 10)}, without {listing(map(repr, lacks))}, which was "
+        f"answered; {'; '.join(told) or 'name it in data.classes, or type ssal ledger rename, the recipe, OLD and NEW'}"
+    )
 
 
 def _code(before: dict[str, Any], now: dict[str, Any], arm: Arm) -> list[str]:

@@ -1,4 +1,4 @@
-"""Correcting from the command line what a finished round was told of an image."""
+"""Correcting from the command line what a finished round was told of an image, or what a class is called."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssal.cells import cells_of, images_of
 from ssal.errors import BadInput
+from ssal.growing import FOLDER
 from ssal.labelling.answers import SHOWN, SKIPPED, Answer
 from ssal.labelling.files.asked import Asked
 from ssal.labelling.files.words import Unclear, Words
@@ -48,3 +49,18 @@ def correct(recipe: Recipe, checkpoints: Path, ledger: Ledger, image: str, answe
         return f"{paths[id]} is {was!r} already, as {before.who} said; nothing was written"
     ledger.say([Said(Answer(id, kind, label, who), before.round, VIA, decides=True)])
     return f"{paths[id]} is {label or SHOWN[kind]!r} from now on, which was {was!r} since round {before.round}"
+
+
+def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str, who: str) -> str:
+    """Call a class otherwise in all that was answered, and return a sentence on it and on what else names it.
+
+    Raises BadInput where no label is called `old`.
+    """
+    cell = next(cell for cell in cells_of(recipe, checkpoints) if cell.folder == ledger.path.parent)
+    from_data = any(entry.label == old and entry.who == FOLDER for entry in ledger.entries())
+    told = [f"{ledger.rename(old, new, who)} answers {old!r} are {new!r} from now on"]
+    if cell.arm.data["classes"] and new not in cell.arm.data["classes"]:
+        told.append(f"write {new!r} for {old!r} in data.classes, too")
+    if from_data:
+        told.append(f"labels {old!r} came with the images: call their folder {new!r}, too, or write so in the manifest")
+    return f"{'; '.join(told)}; then ssal run {recipe.typed} goes on" if told[1:] else told[0]

@@ -25,7 +25,8 @@ from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
 from ssal.labelling.inbox import record
 from ssal.labelling.ledger import Ledger
-from ssal.labelling.settle import Outcome, outcome
+from ssal.labelling.naming import Names
+from ssal.labelling.settle import Outcome, outcome, shared_by_two
 from ssal.recipe import Recipe
 from ssal.round import round_number
 
@@ -111,17 +112,21 @@ def take(
     """
     if not answers.exists():
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
-    kind = read_folders if answers.is_dir() else read_label_studio if answers.suffix.lower() == ".json" else read_csv
-    there = asked.paths
+    there, share = asked.paths, asked.cell.arm.labelling.get("asked_of_two", 0.0)
     known = {id: there.get(id, id) for id in asked.ids}  # who answered an image that is gone since did no wrong
-    read = kind(answers, known, asked.images.classes)
-    ledger = Ledger(asked.cell.folder / "ledger.sqlite")
-    via = {read_folders: "folders", read_label_studio: "label_studio", read_csv: "csv"}[kind]
+    ledger, classes = Ledger(asked.cell.folder / "ledger.sqlite"), asked.images.classes
+    renamed = Names(ledger.chain.rows()).renamed()
+    if answers.is_dir():
+        read, via = read_folders(answers, known, classes, renamed), "folders"
+    elif answers.suffix.lower() == ".json":
+        two = shared_by_two(asked.ids, share)
+        read, via = read_label_studio(answers, known, classes, renamed=renamed, two=two), "label_studio"
+    else:
+        read, via = read_csv(answers, known, classes, renamed), "csv"
     found = [*accepted(read, accept_valid).values(), *read.seconded]
     if decides:
         found = _third_looks(found, ledger, asked.number)
     new = record(found, ledger, asked.number, via, who, decides)
-    share = asked.cell.arm.labelling.get("asked_of_two", 0.0)
     return new, outcome(asked.ids, there, ledger.said(), asked.number, share)
 
 

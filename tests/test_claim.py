@@ -297,7 +297,7 @@ def test_a_class_that_nobody_used_may_be_taken_back(ssal: CommandLine) -> None:
     assert run(ssal, *words, "data.classes=[nought, one, two, three, four]").code == 3
     refused(
         run(ssal, *words, "data.classes=[nought, one, two, three, five]"),
-        "(data.classes, without 'four', which `ssal ledger rename` can rename, differ)",
+        "without 'four', which was answered; name it in data.classes, or type ssal ledger rename",
     )
 
 

@@ -204,10 +204,34 @@ def test_a_class_is_added_and_another_renamed_on_the_way(ssal: CommandLine) -> N
     assert ssal("run", "project.yaml", "--jobs", "1").code == 3
     other = "data.classes=[zero, one, two, three, four]"
     refused(ssal("run", "project.yaml", other, "--jobs", "1"), "without 'nought'", "ssal ledger rename")
-    assert "are 'zero' from now on" in ssal("ledger", "rename", "project.yaml", "nought", "zero").out
-    assert ssal("run", "project.yaml", other, "--jobs", "1").code == 3
+    filled = CELL / "round_1/to_label.csv"
+    lines = [f"{id},{name_of(str(image['path']))}" for id, image in question(1).items()]
+    assert any(line.endswith(",nought") for line in lines)
+    filled.write_text("\n".join(["id,label", *lines]) + "\n")
+    said = ssal("ledger", "rename", "project.yaml", "nought", "zero").out
+    assert "are 'zero' from now on; write 'zero' for 'nought' in data.classes, too; then ssal run project.yaml" in said
+    forgotten = ssal("run", "project.yaml", "--jobs", "1")
+    refused(forgotten, "without 'zero'", "write 'zero' for 'nought' in data.classes")
+    said = ssal("run", "project.yaml", other, "--jobs", "1")
+    assert said.code == 3 and f"{filled}: 'nought' is called 'zero' by now" in said.log, said
     labels = Ledger(CELL / "ledger.sqlite").labels()
     assert "nought" not in labels.values() and set(labels.values()) <= {"zero", "one", "two", "three"}
+    for form in ("csv", "folders", "label-studio"):
+        assert ssal("questions", "project.yaml", other, "--as", form, "--to", form).code == 0
+    assert ssal("ledger", "rename", "project.yaml", "one", "single", other).code == 0
+    other = other.replace("one", "single")
+    tasks = json.loads(Path("label-studio").read_text())
+    for task, name in zip(tasks, ("one", "two"), strict=False):
+        choice = {"type": "choices", "from_name": "choice", "to_name": "image", "value": {"choices": [name]}}
+        task["annotations"] = [{"result": [choice]}]
+    Path("tasks.json").write_text(json.dumps(tasks))
+    said = ssal("answers", "project.yaml", "tasks.json", other)
+    assert "2 new answers" in said.out and "'one' is called 'single' by now" in said.log, said
+    for file in sorted(Path("folders/to_sort").iterdir())[:2]:
+        file.rename(Path("folders/one") / file.name)
+    said = ssal("answers", "project.yaml", "folders", other, "--who", "eve")
+    assert "2 new answers" in said.out and "'one' is called 'single' by now" in said.log, said
+    assert {one.answer.label for one in Ledger(CELL / "ledger.sqlite").said() if one.round == 2} == {"single", "two"}
 
 
 def test_the_ledger_is_read_checked_and_taken_back(ssal: CommandLine) -> None:

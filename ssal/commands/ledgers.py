@@ -122,9 +122,14 @@ def rename(
     arm: Arm = "",
     seed: Seed = None,
 ) -> None:
-    """Call a class otherwise in all that was answered so far; change data.classes in the recipe, too."""
-    labels = _one(recipe, overrides, checkpoints, arm, seed).rename(old, new, this_user())
-    typer.echo(f"{labels} answers {old!r} are {new!r} from now on; name {new!r} in data.classes, too")
+    """Call a class otherwise in all that was answered so far; change data.classes and a folder of that name, too.
+
+    Files of answers that still have the old name are understood.
+    """
+    from ssal.correcting import rename as renamed
+
+    one = _one(recipe, overrides, checkpoints, arm, seed)
+    typer.echo(renamed(load(recipe, overrides), checkpoints, one, old, new, this_user()))
 
 
 def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> list[Ledger]:

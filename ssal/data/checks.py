@@ -22,7 +22,9 @@ def check_manifest(listing: Listing, classes: list[str] | None, others: Sequence
         )
         for (line, label), count in unknown.items():
             images = "" if line else f" ({count} images)"
-            problems.append((line, f"class {label!r}{images} is not in data.classes{nearest(str(label), classes)}"))
+            hint = "" if line else "; name it there, or call its folder as the class is called"
+            told = f"class {label!r}{images} is not in data.classes{nearest(str(label), classes)}{hint}"
+            problems.append((line, told))
     if problems:
         lines = [f"line {line}: {problem}" if line else problem for line, problem in sorted(problems)]
         more = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []

@@ -16,6 +16,7 @@ from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
 from ssal.labelling.ledger import Ledger, Said
+from ssal.labelling.naming import Names
 from ssal.labelling.settle import outcome, this_user
 from ssal.registry import answerer
 
@@ -48,7 +49,8 @@ def inbox(
     if not file.exists():
         write_text(file, csv_text([Question(id, path, *best.get(id, ())) for id, path in paths.items()]))
     known = {id: paths.get(id, id) for id in sorted(ids)}  # who answered an image that is gone since did no wrong
-    record(accepted(read_csv(file, known, images.classes)).values(), ledger, number, CSV)
+    read = read_csv(file, known, images.classes, Names(ledger.chain.rows()).renamed())
+    record(accepted(read).values(), ledger, number, CSV)
     found = outcome(ids, paths, ledger.said(), number, asked_of_two)
     if found.waiting:
         raise Waiting(f"{found.words()}: write a class into the label column of {file} ({listing(images.classes, 10)})")

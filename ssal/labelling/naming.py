@@ -15,6 +15,10 @@ class Names:
         """Take rows of a ledger."""
         self._renamed = [(row["position"], row["about"], row["label"]) for row in rows if row["event"] == RENAMED]
 
+    def renamed(self) -> dict[str, str]:
+        """Return what classes are called now by the names that were taken from them, the last taking of each."""
+        return {old: str(self.of(old, since - 1)) for since, old, _ in self._renamed}
+
     def of(self, label: str | None, position: int) -> str | None:
         """Return what a label is called now that stands in the row at `position`."""
         for since, old, new in self._renamed:

@@ -245,6 +245,21 @@ def test_people_who_know_what_the_oracle_knows_are_asked_the_same(ssal: CommandL
     ]
 
 
+def test_a_class_whose_images_lie_in_a_folder_is_renamed_in_both_places(ssal: CommandLine) -> None:
+    run(ssal)
+    said = ssal("ledger", "rename", "project.yaml", "nought", "zero")
+    assert "labels 'nought' came with the images: call their folder 'zero', too" in said.out, said
+    refused(run(ssal), "without 'zero'", "call a folder of images 'nought' so, too")
+    refused(
+        run(ssal, "data.classes=[zero, one, two, three]"), "class 'nought'", "call its folder as the class is called"
+    )
+    for part in ("train", "test"):
+        Path(f"pictures/{part}/nought").rename(f"pictures/{part}/zero")
+    said = run(ssal)
+    assert said.code == 3 and "another class folder" not in said.log, said
+    assert {"zero", "one"} <= set(Ledger(CELL / "ledger.sqlite").labels().values())
+
+
 def test_people_are_never_asked_for_hidden_labels_alone_while_other_images_have_none(ssal: CommandLine) -> None:
     refused(run(ssal, "data.labels=hidden"), "data.labels: 8 of 60 images have a label", "data.labels=given")
 
@@ -337,10 +352,16 @@ def test_files_that_name_people_count_as_people(ssal: CommandLine) -> None:
         }
         for id, name in label.items()
     ]
+    odd = tasks[2]["annotations"][1]["result"][0]["value"]["choices"]  # type: ignore[index]
+    true, odd[:] = odd[0], [next(name for name in NAMES if name != odd[0])]
     Path("export.json").write_text(json.dumps(tasks[2:]))
     said = ssal("answers", "project.yaml", "export.json")
-    assert "6 new answers" in said.out and "none waits any more" in said.out, "two people in one file are two"
+    assert "6 new answers" in said.out and "1 image waits for labels, on 1 of which people differ" in said.out, said
+    Path("third.csv").write_text(f"id,label\n{list(label)[2]},{true}\n")
+    said = ssal("answers", "project.yaml", "third.csv", "--decides")
+    assert "1 new answers" in said.out and "none waits any more" in said.out, "two people in one file are two"
     assert run(ssal).code == 3 and bought() == 5
+    assert {entry.id: entry.label for entry in Ledger(CELL / "ledger.sqlite").asked_in(0)} == label
 
 
 def test_a_third_look_by_a_file_settles_what_people_differ_on_and_nothing_else(ssal: CommandLine) -> None:

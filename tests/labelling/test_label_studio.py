@@ -113,6 +113,11 @@ def test_people_who_differ_are_a_problem_unless_they_agree(tmp_path: Path) -> No
         assert problem.endswith(f"image {A} has two labels, 'cats' by 1 and 'Dogs' by bob; leave the right one alone")
         strangers = shape(one(annotation(["cats"], None), annotation(["none of the classes"], None, 5)))
         assert len(problems(read(tmp_path, strangers))) == 1, "without names they may be two people"
+        found = read_label_studio(written(tmp_path / "b.json", json.dumps(differ)), ASKED, CLASSES, two={A})
+        assert not found.problems and (found.answers[A].who, found.answers[A].label) == ("1", "cats")
+        assert [(other.who, other.label) for other in found.seconded] == [("bob", "Dogs")], "the image is asked of two"
+        found = read_label_studio(written(tmp_path / "b.json", json.dumps(strangers)), ASKED, CLASSES, two={A})
+        assert len(found.problems) == 1 and not found.seconded
     skips = [annotation(None, 1, 9), annotation(["cats"], 2, 3)]
     assert said(read(tmp_path, [one(*skips)])) == said(read(tmp_path, [one(*skips[::-1])])) == {A: (LABEL, "cats")}
 

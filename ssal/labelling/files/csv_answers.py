@@ -42,14 +42,16 @@ def _cell(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def read_csv(path: Path, asked: Mapping[str, str], classes: Iterable[str]) -> Read:
+def read_csv(
+    path: Path, asked: Mapping[str, str], classes: Iterable[str], renamed: Mapping[str, str] | None = None
+) -> Read:
     """Return the answers in a CSV file of the images `asked` for, path by id.
 
     Rows may miss, be reordered and be doubled; other columns are left aside; an empty label is no answer. Understood
     are UTF-8, UTF-16 and, where the class names leave no doubt, older encodings; comma, semicolon and tab; any line
     ends.
     """
-    reading = Reading(path, asked, classes)
+    reading = Reading(path, asked, classes, renamed)
     unclear: list[int] = []
     with reading.at(1):
         for line, cells in table(reading, content_of(path)):

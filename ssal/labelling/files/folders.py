@@ -114,21 +114,26 @@ def _how_to(named: Mapping[str, str]) -> str:
     )
 
 
-def read_folders(folder: Path, asked: Mapping[str, str], classes: Iterable[str]) -> Read:
+def read_folders(
+    folder: Path, asked: Mapping[str, str], classes: Iterable[str], renamed: Mapping[str, str] | None = None
+) -> Read:
     """Return the answers of people who moved the images `asked` for, path by id, into folders of `write_folders`.
 
     A file is known by its content, or by the id in its name where another program has saved it anew. What lies in
     `to_sort` is no answer, and an empty folder says nothing.
     """
-    reading = Reading(folder, asked, classes)
+    reading = Reading(folder, asked, classes, renamed)
     known = folder_names(reading.words.classes)
     names = {plain(name): meaning for name, meaning in known.items()}
+    before = {plain(name): old for name, (_, old) in folder_names(renamed or ()).items() if old is not None}
     unknown: dict[str, int] = {}
     with reading.at(0, str(folder)):
         for path in _files(folder):
             top, *inner = path.relative_to(folder).parts
             if plain(top) == TO_SORT and inner:
                 continue
+            if inner and plain(top) not in names and before.get(plain(top)) in reading.words.former:
+                names[plain(top)] = reading.words.meaning(before[plain(top)])
             if inner and plain(top) not in names:
                 unknown[top] = unknown.get(top, 0) + 1
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,21 @@ _OWN = {"image", "path", ID, "id", "annotator", "annotation_id", "created_at", "
 
 
 def read_label_studio(
-    path: Path, asked: Mapping[str, str], classes: Iterable[str], from_name: str | None = None
+    path: Path,
+    asked: Mapping[str, str],
+    classes: Iterable[str],
+    from_name: str | None = None,
+    renamed: Mapping[str, str] | None = None,
+    two: Container[str] = (),
 ) -> Read:
     """Return the answers in a JSON or JSON-MIN export about the images `asked` for, path by id.
 
     `from_name` is the control that people answered with; None stands for any for choices, and for `choice` in JSON-MIN.
-    Who annotated twice meant the last by updated_at; two people who differ are a problem. A cancelled annotation is
-    skipped; one without a choice, or none, is no answer. Predictions and drafts are left aside.
+    Who annotated twice meant the last by updated_at; people who differ are a problem, but for the images `two`, which
+    two people are asked about. A cancelled annotation is skipped; one without a choice, or none, is no answer.
+    Predictions and drafts are left aside. `renamed` gives the name that a class has now by those that it had.
     """
-    reading = Reading(path, asked, classes)
+    reading = Reading(path, asked, classes, renamed)
     export = Export(reading.words, Images(reading.asked), from_name)
     latest: dict[tuple[str, object], tuple[datetime, Answer | None, int, str]] = {}
     with reading.at(1):
@@ -48,7 +54,7 @@ def read_label_studio(
     for _, answer, line, where in latest.values():
         if answer is not None:
             reading.heard(answer, line, where)
-    return reading.read()
+    return reading.read(two)
 
 
 class Export:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Read:
     notes: list[str] = field(default_factory=list)
     """What was mended on the way."""
     seconded: list[Answer] = field(default_factory=list)
-    """The same answers of other people who are named; an image that two people are asked about takes both."""
+    """Answers of other people who are named, the same ones but for images that two people are asked about."""
 
 
 def accepted(read: Read, accept_valid: bool = False) -> dict[str, Answer]:
@@ -77,11 +77,13 @@ def content_of(path: Path) -> bytes:
 class Reading:
     """Collects what one file says, and every problem of it, until all of it is known."""
 
-    def __init__(self, file: Path, asked: Mapping[str, str], classes: Iterable[str]) -> None:
-        """Begin with nothing heard."""
+    def __init__(
+        self, file: Path, asked: Mapping[str, str], classes: Iterable[str], renamed: Mapping[str, str] | None = None
+    ) -> None:
+        """Begin with nothing heard. `renamed` gives the name that a class has now by those that it had."""
         self.file = file
         self.asked = Asked(asked)
-        self.words = Words(classes)
+        self.words = Words(classes, renamed)
         self.notes: list[str] = []
         self._said: list[tuple[int, str, Answer]] = []
         self._problems: list[tuple[int, str]] = []
@@ -99,10 +101,11 @@ class Reading:
         """Note one answer, and where it stands."""
         self._said.append((line, where, answer))
 
-    def read(self) -> Read:
+    def read(self, two: Container[str] = ()) -> Read:
         """Return all that is certain. Answers that contradict each other are a problem, and none of them is taken.
 
-        Skipping says nothing of an image, so that it gives way to what others said of it.
+        Skipping says nothing of an image, so that it gives way to what others said of it. Of the images `two`, which
+        two people are asked about, people who are named may differ.
         """
         answers: dict[str, Answer] = {}
         differing = set()
@@ -110,6 +113,8 @@ class Reading:
             first = answers.setdefault(answer.id, answer)
             if first.kind == SKIPPED:
                 answers[answer.id] = answer
+            elif answer.id in two and first.who and answer.who and plain(first.who) != plain(answer.who):
+                continue
             elif answer.kind != SKIPPED and (first.kind, first.label) != (answer.kind, answer.label):
                 differing.add(answer.id)
                 with self.at(line, where):
@@ -121,10 +126,15 @@ class Reading:
         seconded = [
             answer
             for (id, who), answer in others.items()
-            if who != plain(certain[id].who) and (answer.kind, answer.label) == (certain[id].kind, certain[id].label)
+            if who != plain(certain[id].who)
+            and (
+                (answer.kind, answer.label) == (certain[id].kind, certain[id].label)
+                or (id in two and answer.kind != SKIPPED)
+            )
         ]
         problems = [text for _, text in sorted(self._problems, key=lambda one: one[0])]
-        return Read(certain, problems, self.notes, seconded)
+        earlier = [f"{self.file}: {old!r} is called {now!r} by now" for old, now in self.words.earlier.items()]
+        return Read(certain, problems, [*self.notes, *earlier], seconded)
 
 
 def _by(answer: Answer) -> str:

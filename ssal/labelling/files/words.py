@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ssal.errors import listing, nearest
 from ssal.labelling.answers import LABEL, SHOWN
@@ -22,9 +22,16 @@ def plain(text: str) -> str:
 class Words:
     """What people may write for an answer: a class, or one of the words for an answer without a label."""
 
-    def __init__(self, classes: Iterable[str]) -> None:
-        """Take the class names; one that is called like a word without a label wins over it."""
+    def __init__(self, classes: Iterable[str], renamed: Mapping[str, str] | None = None) -> None:
+        """Take the class names; one that is called like a word without a label wins over it.
+
+        `renamed` gives what a class is called now by its earlier names, which are understood where nothing else is
+        called like that; `earlier` then holds those that were met.
+        """
         self.classes = list(classes)
+        self.earlier: dict[str, str] = {}
+        self.former = {old: now for old, now in (renamed or {}).items() if now in self.classes}
+        self._former = {plain(old): now for old, now in self.former.items()}
         self._named: dict[str, list[str]] = defaultdict(list)
         for name in self.classes:
             self._named[plain(name)].append(name)
@@ -46,6 +53,9 @@ class Words:
             return LABEL, names[0]
         if kind:
             return kind, None
+        if now := self._former.get(plain(text)):
+            self.earlier[text] = now
+            return LABEL, now
         words = list(self.without_label.values())
         raise Unclear(
             f"no class is called {text!r}{nearest(text, [*self.classes, *words])} "
