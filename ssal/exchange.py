@@ -14,6 +14,7 @@ from ssal.artefacts import read_json, write_text
 from ssal.cells import Cell, cells_named, images_of
 from ssal.data.images import Images
 from ssal.errors import BadInput
+from ssal.export.place import check_outside
 from ssal.handout import QUESTION, contents_of
 from ssal.labelling.answers import SKIPPED, Answer
 from ssal.labelling.ask import begun
@@ -86,6 +87,7 @@ def open_round(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | Non
 
 def hand_out(asked: Open, form: str, to: Path) -> str:
     """Write the images that wait to `to` in one of FORMS; return what to do with it. Raises BadInput."""
+    check_outside(to, asked.cell.arm.data["options"])
     questions, classes = asked.questions(), asked.images.classes
     if form == "folders":
         write_folders(to, questions, classes, contents_of(asked.cell.arm, asked.images))

@@ -260,6 +260,17 @@ def test_the_ledger_is_read_checked_and_taken_back(ssal: CommandLine) -> None:
     assert not Path("damaged.sqlite").exists()
 
 
+def test_nothing_is_handed_out_among_the_images(ssal: CommandLine) -> None:
+    ssal("run", "project.yaml", "--jobs", "1")
+    before = sorted(Path("pictures").rglob("*"))
+    for form in ("csv", "folders", "label-studio"):
+        told = refused(
+            ssal("questions", "project.yaml", "--as", form, "--to", "pictures/new/out"), "where the images come from"
+        )
+        assert told.startswith("--to: pictures/new/out lies in pictures")
+    assert sorted(Path("pictures").rglob("*")) == before
+
+
 def test_a_run_under_another_name_is_answered_by_repeating_what_was_typed(ssal: CommandLine) -> None:
     other, cell = ("project.yaml", "name=other", "acquisition.budget=20"), Path("checkpoints/other/main/seed_0")
     typed = " ".join(other)

@@ -17,13 +17,7 @@ EXPORT = "export.json"
 
 def check_place(to: Path, data: Mapping[str, Any]) -> None:
     """Raise BadInput where an export into `to` would lose what is there, or join the images of the options `data`."""
-    for value in data.values():
-        source = Path(value).expanduser() if isinstance(value, str) and value else None
-        if source and source.is_dir() and to.resolve().is_relative_to(source.resolve()):
-            raise BadInput(
-                f"--to: {to} lies in {source}, where the images come from, and what is written would join them; name "
-                "a folder elsewhere"
-            )
+    check_outside(to, data)
     if not to.exists() or (to.is_dir() and not any(to.iterdir())):
         return
     other = "name another folder with --to"
@@ -42,6 +36,17 @@ def check_place(to: Path, data: Mapping[str, Any]) -> None:
             f"--to: {to} is an export, but somebody has changed or added {len(foreign)} files since "
             f"({listing(foreign)}), and they would be lost; move them elsewhere, or {other}"
         )
+
+
+def check_outside(to: Path, data: Mapping[str, Any]) -> None:
+    """Raise BadInput where what is written to `to` would join the images of the options `data`."""
+    for value in data.values():
+        source = Path(value).expanduser() if isinstance(value, str) and value else None
+        if source and source.is_dir() and to.resolve().is_relative_to(source.resolve()):
+            raise BadInput(
+                f"--to: {to} lies in {source}, where the images come from, and what is written would join them; name "
+                "a place elsewhere"
+            )
 
 
 def files_in(folder: Path) -> dict[str, str]:

@@ -68,6 +68,19 @@ def test_an_export_does_not_join_the_images(tmp_path: Path) -> None:
             check_place(to, {"path": str(tmp_path / "pictures"), "other": 3, "none": None})
 
 
+def test_what_a_killed_export_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    to = exported(tmp_path / "out")
+    for name in (".out.killed.unfinished", ".other.killed.unfinished"):
+        (tmp_path / name / "images").mkdir(parents=True)
+    with whole_folder(to, replace=True) as work:
+        with whole_folder(to, replace=True) as beside:
+            assert work.is_dir() and beside.is_dir(), "another process may be at it"
+            (beside / "one.csv").write_text("whole")
+        (work / "two.csv").write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.killed.unfinished", "out"]
+    assert list(files_in(to)) == ["two.csv"]
+
+
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     to = exported(tmp_path / "out")
     before = files_in(to)
