@@ -21,6 +21,7 @@ from ssal.labelling.ledger import Entry
 from ssal.learner.label_quality import label_disagreement
 from ssal.pretext.encoder import Encoder
 from ssal.recipe import Recipe
+from ssal.spreadsheet import cells, from_cell
 from ssal.standing import encoder_of
 
 log = logging.getLogger("ssal")
@@ -111,7 +112,7 @@ def suspects_text(suspects: Sequence[Suspect]) -> str:
     table.writerow(COLUMNS)
     for rank, s in enumerate(suspects, start=1):
         disagreement = "" if s.disagreement is None else f"{s.disagreement:.6f}"
-        table.writerow([rank, s.id, s.path, s.label, s.propagated, disagreement])
+        table.writerow(cells([rank, s.id, s.path, s.label, s.propagated, disagreement]))
     return text.getvalue()
 
 
@@ -120,7 +121,8 @@ def read_audit(folder: Path) -> list[dict[str, Any]]:
     if not (folder / AUDIT).exists():
         return []
     with (folder / AUDIT).open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row["propagated"] not in ("", row["label"])]
+        rows = [{name: from_cell(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if row["propagated"] not in ("", row["label"])]
 
 
 def _cell(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -> Cell:

@@ -33,6 +33,7 @@ GROUND = {
     "names",
     "streams",
     "whole_folder",
+    "spreadsheet",
     "signals.vocabulary",
 }
 TOP = {

@@ -10,13 +10,15 @@ from ssal.data.manifest import part_of, rows
 from ssal.errors import BadInput
 from ssal.fingerprints import fingerprint
 from ssal.registry import dataset
+from ssal.spreadsheet import from_cell
 
 
 @dataset
 def csv(*, path: str = "") -> Listing:
     """CSV manifest with columns path, label (may be empty) and, if wanted, split (train or test).
 
-    Paths are relative to the manifest; other columns are left aside.
+    Paths are relative to the manifest; other columns are left aside. An apostrophe by which
+    ssal keeps a spreadsheet from computing a name, as in labels.csv, is no part of it.
     """
     if not path:
         raise BadInput("data.path: say where the manifest is: data.path=FILE.csv (columns path,label[,split])")
@@ -27,6 +29,8 @@ def csv(*, path: str = "") -> Listing:
         part, problem = part_of(row)
         if problem:
             problems.append((line, problem))
+        if not (manifest.parent / row["path"]).is_file():
+            row["path"] = from_cell(row["path"])
         file = manifest.parent / row["path"]
         if not row["path"]:
             problems.append((line, "the path is empty"))
@@ -37,7 +41,7 @@ def csv(*, path: str = "") -> Listing:
         else:
             facts = os.stat(file)
             stamps.append((row["path"], facts.st_size, facts.st_mtime_ns))
-        items.append(Item(row["path"], row.get("label") or None, part, line))
+        items.append(Item(row["path"], from_cell(row.get("label", "")) or None, part, line))
     if not items:
         raise BadInput(f"{manifest}: names no image")
     stamp = fingerprint(str(manifest.parent.resolve()), stamps)

@@ -27,6 +27,7 @@ from ssal.data.listing import Listing
 from ssal.deployment.classifier import Loaded, load
 from ssal.errors import BadInput
 from ssal.neighbours import full_precision
+from ssal.spreadsheet import cells
 
 log = logging.getLogger("ssal")
 BATCH, BATCH_BYTES = 256, 2**26
@@ -88,8 +89,8 @@ def _write(file: IO[str], loaded: Loaded, listing: Listing, names: list[str], to
             row_of = dict(zip(batch.readable, zip(classes, confidences, strict=True), strict=True))
             for number in batch.items:
                 said = zip(*row_of[number], strict=True) if number in row_of else ()
-                cells = [cell for name, share in said for cell in (names[name], f"{share:.6f}")]
-                table.writerow([listing.items[number].path, *(cells or [""] * 2 * top)])
+                found = [value for name, share in said for value in (names[name], f"{share:.6f}")]
+                table.writerow(cells([listing.items[number].path, *(found or [""] * 2 * top)]))
             unreadable += [(listing.items[number].path, reason) for number, reason in batch.reasons.items()]
             advance(len(batch.items))
     return unreadable

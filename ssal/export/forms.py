@@ -24,6 +24,7 @@ from ssal.handout import contents_of
 from ssal.labelling.answers import LABEL, SHOWN
 from ssal.labelling.files.questions import shown_path
 from ssal.labelling.ledger import AUDIT, GIVEN, Entry
+from ssal.spreadsheet import cells
 
 FORMS = CSV, FOLDERS, COCO = ("csv", "folders", "coco")
 OF_IMAGES = (FOLDERS, COCO)
@@ -160,5 +161,5 @@ def _content(material: Material) -> Callable[[str], Content]:
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    csv.writer(text, lineterminator="\n").writerows([columns, *map(cells, rows)])
     return text.getvalue()

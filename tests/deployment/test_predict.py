@@ -90,6 +90,15 @@ def test_a_tar_a_folder_and_other_formats_are_read_alike(model: Path, tmp_path: 
     ]
 
 
+def test_no_name_is_computed_by_a_spreadsheet(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("=cmd.png", "plain.png"):
+        Image.fromarray(digits()[0][0]).save(folder / name)
+    predict(model, folder, tmp_path / "out.csv", 1)
+    assert [row["path"] for row in rows(tmp_path / "out.csv")] == ["'=cmd.png", "plain.png"]
+
+
 def test_only_a_few_batches_are_in_memory(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_pictures(tmp_path / "pictures")
     whole = predict(model, folder, tmp_path / "whole.csv", 2)

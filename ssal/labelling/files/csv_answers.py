@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from ssal.labelling.files.csv_table import SAVE_AS, table, texts
 from ssal.labelling.files.questions import Question, shown_path
 from ssal.labelling.files.reading import Read, Reading, content_of
 from ssal.labelling.files.words import Unclear, Words
+from ssal.spreadsheet import cells, from_cell
 
 COLUMNS = ("id", "path", "label", "comment")
 SUGGESTIONS = ("suggested", "confidence")
-_FORMULA = re.compile(r"[=+\-@\t\r]")
 
 
 def csv_text(questions: Sequence[Question]) -> str:
@@ -32,14 +31,9 @@ def csv_text(questions: Sequence[Question]) -> str:
     writer.writerow([*COLUMNS, *(SUGGESTIONS if suggests else ())])
     for question in questions:
         confidence = "" if question.confidence is None else f"{question.confidence:.3f}"
-        suggestion = [_cell(question.suggested or ""), confidence] if suggests else []
-        writer.writerow([question.id, _cell(shown_path(question.path)), "", "", *suggestion])
+        suggestion = [question.suggested or "", confidence] if suggests else []
+        writer.writerow(cells([question.id, shown_path(question.path), "", "", *suggestion]))
     return text.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Return `text` with an apostrophe before what a spreadsheet would compute: file names come from anywhere."""
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def read_csv(
@@ -54,9 +48,9 @@ def read_csv(
     reading = Reading(path, asked, classes, renamed)
     unclear: list[int] = []
     with reading.at(1):
-        for line, cells in table(reading, content_of(path)):
-            if cells["label"]:
-                _row(reading, line, cells, unclear)
+        for line, row in table(reading, content_of(path)):
+            if row["label"]:
+                _row(reading, line, row, unclear)
     if unclear:
         with reading.at(unclear[0]):
             told = f"expected UTF-8 text; {len(unclear)} labels from here on are in another encoding"
@@ -64,13 +58,14 @@ def read_csv(
     return reading.read()
 
 
-def _row(reading: Reading, line: int, cells: dict[str, str], unclear: list[int]) -> None:
+def _row(reading: Reading, line: int, row: dict[str, str], unclear: list[int]) -> None:
     """Note what one row says; `unclear` takes its line where no class tells the encoding of its label."""
     id = meaning = None
     with reading.at(line):
-        id = _image(reading, line, cells["id"], texts(cells["path"]))
+        id = _image(reading, line, row["id"], texts(row["path"]))
     with reading.at(line):
-        labels = texts(cells["label"])
+        known = reading.words.classes
+        labels = [text if text in known else from_cell(text) for text in texts(row["label"])]
         meanings = {reading.words.meaning(labels[0])} if len(labels) == 1 else _meanings(reading.words, labels)
         if len(meanings) == 1:
             meaning = meanings.pop()
@@ -95,7 +90,7 @@ def _image(reading: Reading, line: int, id: str, paths: list[str]) -> str:
     Raises Unclear.
     """
     asked = reading.asked
-    told = {asked.by_path[path] for text in paths for path in (text, text.removeprefix("'")) if path in asked.by_path}
+    told = {asked.by_path[path] for text in paths for path in (text, from_cell(text)) if path in asked.by_path}
     by_path = told.pop() if len(told) == 1 else None
     if asked.mangled(id):
         if by_path is None or not same_number(id, by_path):
