@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from ssal.errors import BadInput
 from ssal.evaluation.statistics import share_interval
 from ssal.labelling.answers import NONE, SHOWN
 from ssal.labelling.ledger import AUDIT, GIVEN, Entry
+from ssal.labelling.settle import person
 from ssal.recipe import Recipe
 from ssal.report.citing import Citing, listed
 from ssal.report.methods import training
@@ -23,6 +26,7 @@ from ssal.standing import Standing
 
 FEW = 10
 """Labels of a class below which the card warns of it."""
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~#]")
 TOLD_ELSEWHERE = ("labels:", "pixels:", "classes:")
 """Beginnings of the data's own lines that the card has no use for."""
 
@@ -45,7 +49,7 @@ def card(recipe: Recipe, stand: Standing, config: Mapping[str, Any], compared: i
         "Use": _use(config, compared),
         "Data": _bullets(
             [
-                *(line for line in stand.images.summary() if not line.startswith(TOLD_ELSEWHERE)),
+                *(shown(line) for line in stand.images.summary() if not line.startswith(TOLD_ELSEWHERE)),
                 f"every image is seen as its centre square, resized to {height} × {width} pixels",
             ]
         ),
@@ -84,9 +88,10 @@ def _came(entries: Sequence[Entry], pool: int, citing: Citing) -> list[str]:
     """Say how many answers there were, who asked for them and who gave them."""
     without = sum(entry.label is None for entry in entries)
     lines = [f"{len(entries)} answers on {pool} images: {len(entries) - without} with a class, {without} without one"]
-    for (strategy, who), count in Counter((entry.strategy, entry.who) for entry in entries).items():
+    for strategy, count in Counter(entry.strategy for entry in entries).items():
+        who = _answered_by({entry.who for entry in entries if entry.strategy == strategy})
         if strategy == GIVEN:
-            lines.append(f"{count} came with the data ({who})")
+            lines.append(f"{count} came with the data")
             continue
         if strategy == AUDIT:
             lines.append(f"{count} were drawn at random, answered by {who}, and only measure accuracy")
@@ -94,16 +99,28 @@ def _came(entries: Sequence[Entry], pool: int, citing: Citing) -> list[str]:
         try:
             asked = citing.method(registry.find("strategy", strategy))
         except BadInput:  # a file of one's own that is gone by now
-            asked = Path(strategy).name
-        answered = "the labels that the data came with (a benchmark)" if who == "oracle" else who
-        lines.append(f"{count} were asked for by {asked} and answered by {answered}")
+            asked = shown(Path(strategy).name)
+        lines.append(f"{count} were asked for by {asked} and answered by {who}")
     return lines
+
+
+def _answered_by(names: Collection[str]) -> str:
+    """Say who answered without naming anybody: a card is published."""
+    people = {person(name) for name in names} - {"oracle", "ssal"}
+    if not people:
+        return "the labels that the data came with (a benchmark)" if "oracle" in names else "nobody"
+    return f"{len(people)} people" if len(people) > 1 else "one person"
+
+
+def shown(text: str) -> str:
+    """Return text of users so that Markdown and HTML show it as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\g<0>", html.escape(" ".join(text.split()), quote=False))
 
 
 def _table(classes: Sequence[str], labels: Mapping[str, int], test: Sequence[str]) -> list[str]:
     tested, cells = Counter(test), []
     for name in classes:
-        cells.append([name.replace("|", "\\|"), str(labels[name]), *([str(tested[name])] if test else [])])
+        cells.append([shown(name), str(labels[name]), *([str(tested[name])] if test else [])])
     head = ["class", "labels", *(["test images"] if test else [])]
     rows = [head, ["---", *["---:"] * (len(head) - 1)], *cells]
     return [f"| {' | '.join(row)} |" for row in rows]
@@ -159,7 +176,7 @@ def _limits(
             "The interval says how far chance in drawing the measured images may move the accuracy, not what another "
             "training or other images would give; a class with few measured images may be far worse than the mean"
         )
-    if rare := [f"{name} ({labels[name]})" for name in config["classes"] if labels[name] < FEW]:
+    if rare := [f"{shown(name)} ({labels[name]})" for name in config["classes"] if labels[name] < FEW]:
         lines.append(f"It learned from fewer than {FEW} labels of {listed(rare)}; a class without any is never right")
     if without := sum(entry.label is None for entry in entries):
         lines.append(f"{without} answers without a class, such as {SHOWN[NONE]}, were not learned from")

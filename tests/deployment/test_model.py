@@ -19,10 +19,13 @@ from ssal.backbones import build
 from ssal.data.images import ImageSet
 from ssal.data.views import Views
 from ssal.deployment import graph, write
+from ssal.deployment.card import _came, shown
 from ssal.deployment.classifier import Classifier, load
 from ssal.deployment.heads import NEEDS_POOL, described
 from ssal.deployment.write import write_model
 from ssal.errors import BadInput
+from ssal.labelling.ledger import Entry
+from ssal.report.citing import Citing
 
 LEARNERS = list(registry.methods("learner"))
 FILES = ["README.md", "config.json", "model.onnx", "model.safetensors"]
@@ -214,9 +217,10 @@ def test_the_card_has_the_ledgers_numbers(tmp_path: Path) -> None:
     entries, labels = stand.ledger.entries(), list(stand.ledger.labels().values())
     said = f"{len(entries)} answers on {len(stand.images.pool)} images: {len(labels)} with a class, {WITHOUT} without"
     assert said in card
-    assert "- 4 came with the data (folder)" in card
+    assert "- 4 came with the data\n" in card
     assert "- 20 were asked for by random and answered by the labels that the data came with" in card
-    assert "- 8 were asked for by margin (Scheffer et al., 2001) and answered by Ada" in card
+    assert "- 8 were asked for by margin (Scheffer et al., 2001) and answered by one person" in card
+    assert "Ada" not in card
     table = {
         name: (int(count), int(test)) for name, count, test in re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \|", card, re.M)
     }
@@ -229,3 +233,14 @@ def test_the_card_has_the_ledgers_numbers(tmp_path: Path) -> None:
     assert f"{WITHOUT} answers without a class, such as none of the classes, were not learned from" in card
     assert "Chen, T." in card.partition("## References")[2]
     assert str(tmp_path) not in card, "no path of this machine"
+
+
+def test_the_card_names_nobody_and_shows_names_as_text() -> None:
+    asked = [Entry(str(n), "a", who, 0, "margin") for n, who in enumerate(("Ada", "ada ", "<b>@x.org", "oracle"))]
+    told = " ".join(_came([*asked, Entry("9", "a", "Ada", 0, "gone.py:<i>[x](y)")], 9, Citing()))
+    assert "4 were asked for by margin (Scheffer et al., 2001) and answered by 2 people" in told
+    assert "1 were asked for by gone.py:&lt;i&gt;\\[x\\](y) and answered by one person" in told
+    assert "da" not in told and "x.org" not in told
+    assert shown("<img src=x> a|b\n# `c` *d* _e_ & ~~f~~") == (
+        "&lt;img src=x&gt; a\\|b \\# \\`c\\` \\*d\\* \\_e\\_ &amp; \\~\\~f\\~\\~"
+    )
