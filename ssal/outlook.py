@@ -127,3 +127,14 @@ def sentences(found: Outlooks) -> list[str]:
     """Return what is to be said of every run; each sentence after its arm and seed where there are several."""
     several = len(found) > 1
     return [f"{f'{arm} seed {seed}: ' * several}{line}" for (arm, seed), one in found.items() for line in one.words()]
+
+
+def ending(recipe: Recipe, checkpoints: Path) -> list[str]:
+    """Return what to type after the runs of a recipe are finished in which people answer; nothing where none is."""
+    asking = [cell for cell in cells_of(recipe, checkpoints) if cell.arm.asks_people]
+    answers = sum(Ledger(cell.folder / LEDGER).bought() for cell in asking)
+    told = (
+        f"finished: {answers} answers; ssal export {recipe.typed} writes the labels, ssal model {recipe.typed} --to "
+        "model the classifier; a larger acquisition.budget asks for more"
+    )
+    return [told] if asking else []

@@ -108,7 +108,10 @@ def test_a_project_from_no_label_to_its_end_answered_in_three_ways(ssal: Command
         assert {one.via for one in ledger.said() if one.round == number} == {via}
     refused(ssal("answers", "project.yaml", "nowhere.csv"), "there is no such file or folder")
     said = ssal("run", "project.yaml", "--jobs", "1")
-    assert said.code == 0, said
+    assert said.code == 0 and said.out.strip().splitlines()[-1] == (
+        "finished: 30 answers; ssal export project.yaml writes the labels, ssal model project.yaml --to model the "
+        "classifier; a larger acquisition.budget asks for more"
+    ), said
     refused(
         ssal("answers", "project.yaml", "answers.csv"), "no image waits for an answer", "type ssal run project.yaml"
     )

@@ -41,6 +41,7 @@ def run(
     """Run a recipe, or go on where it stopped: every arm and seed, then accuracy per labels used."""
     from ssal.compare import run_all
     from ssal.conclude import conclude
+    from ssal.outlook import ending
 
     loaded = load(recipe, overrides)
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu, new_encoder)
@@ -50,6 +51,8 @@ def run(
         conclude(loaded, ended, checkpoints, _typed())
         typer.echo(f"report: {checkpoints / loaded.name / 'report.html'}")
     _leave(ended)
+    for line in ending(loaded, checkpoints):
+        typer.echo(line)
 
 
 def compare(
