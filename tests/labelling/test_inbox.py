@@ -211,6 +211,7 @@ def test_every_seed_that_waits_is_told(ssal: CommandLine) -> None:
     assert said.code == 3
     for line, seed in zip(said.err.strip().splitlines(), (0, 1), strict=True):
         assert f"the label column of {to_label(0, CELL.with_name(f'seed_{seed}'))} (" in line
+        assert f"or type ssal label project.yaml 'seeds=[0,1]' --arm main --seed {seed}; then" in line
 
 
 def test_a_project_may_start_without_any_label(ssal: CommandLine) -> None:
