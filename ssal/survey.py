@@ -94,10 +94,10 @@ class Survey:
         told = [f"{len(self.merged.entries)} images of {shapes} pixels (width × height{several}), {colours}"]
         copies = len(self.merged.duplicates) + len(self.merged.also_in_test)
         named = [f"{path} ({reason})" for path, reason in self.unreadable]
-        told += [f"{copies} exact copies, counted once"] * bool(copies)
-        told += [f"{len(named)} files cannot be read: {some(named, 3)}"] * bool(named)
+        told += [f"{copies} exact {'copies' if copies > 1 else 'copy'}, counted once"] * bool(copies)
+        told += [f"{len(named)} file{'s' * (len(named) > 1)} cannot be read: {some(named, 3)}"] * bool(named)
         pairs = [f"{first} and {second}" for first, second in self.merged.conflicts]
-        told += [f"{len(pairs)} images stand under two labels: {some(pairs, 3)}"] * bool(pairs)
+        told += [f"images under two labels ({len(pairs)}): {some(pairs, 3)}"] * bool(pairs)
         blank = f"{len(self.blank)} of {self.sampled} looked at are almost of one colour: {some(self.blank, 3)}"
         told += [blank] * bool(self.blank)
         counts = [f"{name} ({count})" for name, count in sorted(self.classes.items())]

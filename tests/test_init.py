@@ -105,7 +105,7 @@ def test_a_tar_with_images_under_two_labels(command_line: CommandLine) -> None:
     shutil.copy(first, "pictures/train/nought/wrong.png")
     shutil.make_archive("my.pictures", "tar", "pictures")
     said = command_line("init", "my.pictures.tar")
-    assert said.code == 0 and "1 images stand under two labels: train/nought/wrong.png and train/one/" in said.out
+    assert said.code == 0 and "images under two labels (1): train/nought/wrong.png and train/one/" in said.out
     assert "conflicts: skip" in Path("recipe.yaml").read_text()
     assert load(Path("recipe.yaml")).name == "my.pictures" and written().budget == 16
     assert command_line("check", "recipe.yaml").code == 0

@@ -50,7 +50,7 @@ def test_every_fact_of_a_flat_folder(tmp_path: Path, packed: bool) -> None:
     assert (seen.side, seen.long, seen.classes) == (12, 1, Counter())
     assert seen.lines() == [
         "6 images of 8×8 to 30×40 pixels (width × height, median shorter side 12), 4 of 6 in colour",
-        "1 exact copies, counted once",
+        "1 exact copy, counted once",
         f"{len(reasons)} files cannot be read: " + ", ".join(f"{path} ({why})" for path, why in reasons.items()),
         "1 of 6 looked at are almost of one colour: blank.bmp",
         "no class folders",
