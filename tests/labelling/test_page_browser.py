@@ -78,6 +78,27 @@ def test_the_grid_answers_many_at_once_by_keyboard(browser: Browser, served: Ser
     assert ledger.said() == []
 
 
+def test_the_grid_of_many_classes_shows_its_images_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    recipe_in(tmp_path)
+    classes = tuple(f"a rather long name of a class {number}" for number in range(30))
+    write_question(cell_of(tmp_path / "checkpoints"), images=60, classes=classes)
+    served = Served(tmp_path, "--who", "ann", "--port", "0")
+    browser.visit(served.address, 360)
+    browser.resize(360, 740)
+    browser.wait_until(SHOWN)
+    browser.press("g")
+    browser.wait_until(f"!{id('grid')}.hidden")
+    browser.click(f"{id('groups')}.lastElementChild")
+    browser.wait_until(f"{id('groups')}.lastElementChild.ariaPressed === 'true'")
+    browser.evaluate("scrollTo(0, 0)")
+    assert browser.evaluate(f"{id('cells')}.firstElementChild.getBoundingClientRect().bottom") < 740
+    groups, pressed = (f"{one}.getBoundingClientRect()" for one in (id("groups"), f"{id('groups')}.lastElementChild"))
+    assert browser.evaluate(f"{pressed}.top >= {groups}.top && {pressed}.bottom <= {groups}.bottom")
+    assert faults(browser) == []
+    browser.visit("about:blank")
+    served.kill()
+
+
 def test_keys_of_the_page(browser: Browser, served: Served, tmp_path: Path) -> None:
     browser.visit(served.address)
     browser.wait_until(SHOWN)

@@ -37,8 +37,11 @@ export class Grid {
     one("groups").replaceChildren(...groups.map((group) => make(
       "button",
       { type: "button", "aria-pressed": String(group.label === label), onclick: () => this.choose(group.label) },
-      `${group.label ?? "no suggestion"} ${group.images}`,
+      `${group.label ?? "no suggestion"} `,
+      make("span", { className: "soft", textContent: group.images }),
     )));
+    const at = [...one("groups").children].find((button) => button.ariaPressed === "true");
+    if (at) one("groups").scrollTop = at.offsetTop - one("groups").offsetTop;
     one("cells").replaceChildren(...images.map((shown) => {
       const share = shown.suggestions.length ? percent(shown.suggestions[0][1]) : "";
       return make(
