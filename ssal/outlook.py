@@ -55,7 +55,7 @@ class Outlook:
             _, labels, now, _ = self.curve[-1]
             lines.append(
                 f"accuracy: {100 * now.mean:.0f} % (95 % interval {100 * now.low:.0f} to {100 * now.high:.0f}) on "
-                f"{now.n} images drawn at random and never trained on, after {labels} answers"
+                f"{now.n} image{'s' * (now.n > 1)} drawn at random and never trained on, after {labels} answers"
             )
         if self.size:
             minutes = 0 if self.minutes is None else max(1, round(self.minutes))
