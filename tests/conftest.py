@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, Browser
 from command_line import CommandLine
+from tiny_project import write_project
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -23,6 +24,13 @@ def command_line(
     """Return the command line, in an empty current directory."""
     monkeypatch.chdir(tmp_path)
     return CommandLine(capsys, caplog)
+
+
+@pytest.fixture
+def ssal(command_line: CommandLine) -> CommandLine:
+    """Return the command line in a directory with the tiny project, which waits for its first run."""
+    write_project()
+    return command_line
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from command_line import CommandLine
 from PIL import Image
-from test_projects import CELL, RECIPE, answer_csv, name_of, question, ssal  # noqa: F401
+from tiny_project import CELL, RECIPE, answer_csv, name_of, question
 
 from ssal.artefacts import read_facts, read_tensors
 from ssal.cells import Cell, cells_of, images_of
@@ -29,7 +29,7 @@ def move_to_its_class(path: str) -> None:
     file.rename(folder / file.name)
 
 
-def test_an_image_of_the_last_batch_goes_though_every_image_is_to_be_asked(ssal: CommandLine) -> None:  # noqa: F811
+def test_an_image_of_the_last_batch_goes_though_every_image_is_to_be_asked(ssal: CommandLine) -> None:
     everything = RECIPE.replace("budget: 30", "budget: 84").replace("query_size: 10", "query_size: 42")
     Path("project.yaml").write_text(everything)
     ssal(*RUN)
@@ -45,7 +45,7 @@ def test_an_image_of_the_last_batch_goes_though_every_image_is_to_be_asked(ssal:
     assert ssal(*RUN).code == 0
 
 
-def test_who_sorts_a_waiting_image_into_the_folder_of_its_class_has_answered(ssal: CommandLine) -> None:  # noqa: F811
+def test_who_sorts_a_waiting_image_into_the_folder_of_its_class_has_answered(ssal: CommandLine) -> None:
     Path("project.yaml").write_text(NO_AUDIT)
     ssal(*RUN)
     asked = question(0)
@@ -64,7 +64,7 @@ def test_who_sorts_a_waiting_image_into_the_folder_of_its_class_has_answered(ssa
     assert ledger.labels() == {id: name_of(str(asked[id]["path"])) for id in asked} and ledger.bought() == 10
 
 
-def test_a_skipped_image_that_is_sorted_later_gets_its_label_once(ssal: CommandLine) -> None:  # noqa: F811
+def test_a_skipped_image_that_is_sorted_later_gets_its_label_once(ssal: CommandLine) -> None:
     Path("project.yaml").write_text(NO_AUDIT)
     ssal(*RUN)
     asked = question(0)
@@ -86,7 +86,7 @@ def test_a_skipped_image_that_is_sorted_later_gets_its_label_once(ssal: CommandL
     assert image not in ledger.labels() and len(ledger.said()) == said + 1, "a folder says what it says once"
 
 
-def test_a_finished_project_trains_on_the_images_that_are_there(ssal: CommandLine) -> None:  # noqa: F811
+def test_a_finished_project_trains_on_the_images_that_are_there(ssal: CommandLine) -> None:
     for number in range(3):
         ssal(*RUN)
         answer_csv(ssal, number)
@@ -102,7 +102,7 @@ def test_a_finished_project_trains_on_the_images_that_are_there(ssal: CommandLin
     assert len(Ledger(CELL / "ledger.sqlite").chain.rows()) == before, "nothing is asked again"
 
 
-def test_a_name_of_a_picture_is_that_of_one_image_for_ever(ssal: CommandLine) -> None:  # noqa: F811
+def test_a_name_of_a_picture_is_that_of_one_image_for_ever(ssal: CommandLine) -> None:
     """A page that is open, and a browser that keeps what it was shown, know pictures by their names."""
     ssal(*RUN)
     answer_csv(ssal, 0)
@@ -120,7 +120,7 @@ def test_a_name_of_a_picture_is_that_of_one_image_for_ever(ssal: CommandLine) ->
     assert all((place / str(image["file"])).read_bytes() == shown[str(image["file"])] for image in after.values())
 
 
-def test_images_that_join_take_no_suggestion_from_those_that_wait(ssal: CommandLine) -> None:  # noqa: F811
+def test_images_that_join_take_no_suggestion_from_those_that_wait(ssal: CommandLine) -> None:
     ssal(*RUN)
     answer_csv(ssal, 0)
     ssal(*RUN)
@@ -142,7 +142,7 @@ def test_images_that_join_take_no_suggestion_from_those_that_wait(ssal: CommandL
         assert image["neighbours"] == before[id]["neighbours"]
 
 
-def test_names_that_change_places_follow_what_was_said_before_and_after(ssal: CommandLine) -> None:  # noqa: F811
+def test_names_that_change_places_follow_what_was_said_before_and_after(ssal: CommandLine) -> None:
     """What was written before the swap is read with the new names, what was written after it as it stands."""
     ssal(*RUN)
     answer_csv(ssal, 0)

@@ -16,6 +16,7 @@ from command_line import CommandLine, Said, refused
 from PIL import Image
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from tiny_project import CELL, name_of
 from tiny_runs import pictures, recipe, run, small, write_pictures
 
 import ssal.cells
@@ -34,18 +35,7 @@ from ssal.labelling.files.csv_answers import read_csv
 from ssal.labelling.ledger import AUDIT, Ledger
 from ssal.recipe import load
 
-RECIPE = """\
-name: project
-seeds: [0]
-data: {source: folder, path: pictures, size: 8, labels: given, flip: false, classes: [nought, one, two, three]}
-backbone: {name: wrn_10_1}
-pretext: {method: simclr, epochs: 1, max_steps: 2, batch_size: 8}
-learner: {method: supervised, steps: 4, batch_size: 8}
-acquisition: {strategy: margin, first_round: typiclust, query_size: 10, budget: 30}
-labelling: {answered_by: inbox, audit: 0.2}
-trainer: {accelerator: cpu, precision: 32-true}
-"""
-CELL, TO = Path("checkpoints/project/main/seed_0"), Path("checkpoints/project/export")
+TO = Path("checkpoints/project/export")
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -53,21 +43,12 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def true(path: str) -> str:
-    return Path(path).name.split("_")[0]
-
-
 @pytest.fixture
-def ssal_line(command_line: CommandLine) -> CommandLine:
-    """A flat folder of 84 images without a label, and the first ten of them waiting for an answer."""
-    Path("project.yaml").write_text(RECIPE)
-    write_pictures(Path("classes"))
-    Path("pictures").mkdir()
-    for path in sorted(Path("classes").rglob("*.png")):
-        path.rename(Path("pictures") / f"{path.parent.name}_{path.parent.parent.name}_{path.name}")
-    refused(command_line("export", "project.yaml"), "nothing was answered yet", "type ssal run project.yaml")
-    assert command_line("run", "project.yaml", "--jobs", "1").code == 3
-    return command_line
+def ssal_line(ssal: CommandLine) -> CommandLine:
+    """The tiny project, and the first ten of its images waiting for an answer."""
+    refused(ssal("export", "project.yaml"), "nothing was answered yet", "type ssal run project.yaml")
+    assert ssal("run", "project.yaml", "--jobs", "1").code == 3
+    return ssal
 
 
 def type_answers() -> dict[str, tuple[str, str, str]]:
@@ -81,15 +62,15 @@ def type_answers() -> dict[str, tuple[str, str, str]]:
         ledger.say([ledgers.Said(answer, 0, "page", decides)])
 
     for id in asked:
-        say(id, LABEL, true(paths[id]), "ann")
-    typed = {id: (LABEL, true(paths[id]), "ann") for id in asked}
+        say(id, LABEL, name_of(paths[id]), "ann")
+    typed = {id: (LABEL, name_of(paths[id]), "ann") for id in asked}
     for id, kind in zip(asked, (NONE, CANNOT_TELL, SKIPPED), strict=False):
         say(id, kind, None, "ann")
         typed[id] = (kind, "", "ann")
     ledger.undo(ledger.said()[asked.index(asked[3])].position, "ann")
     say(asked[3], LABEL, "two", "ben")
     typed[asked[3]] = (LABEL, "two", "ben")
-    say(asked[4], LABEL, "one" if true(paths[asked[4]]) == "nought" else "nought", "ben")
+    say(asked[4], LABEL, "one" if name_of(paths[asked[4]]) == "nought" else "nought", "ben")
     del typed[asked[4]]  # people differ
     return typed
 
