@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
-from ssal.errors import BadInput
+from ssal.errors import BadInput, listing
 from ssal.labelling.settle import this_user
+from ssal.names import recipe_name
 
 if TYPE_CHECKING:
     from ssal.labelling.ledger import Ledger
@@ -133,14 +135,21 @@ def rename(
 
 
 def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> list[Ledger]:
-    from ssal.cells import cells_named
+    """Return the ledgers of a recipe's runs; it is read for its name alone, since checking it whole takes seconds."""
     from ssal.labelling.ledger import Ledger
 
-    loaded = load(recipe, overrides)
-    paths = [cell.folder / "ledger.sqlite" for cell in cells_named(loaded, checkpoints, arm, seed)]
-    found = [Ledger(path) for path in paths if path.exists()]
+    folder, run = checkpoints / recipe_name(recipe, overrides or ()), shlex.join(map(str, [recipe, *(overrides or ())]))
+    there = sorted(
+        (path.parent.parent.name, int(path.parent.name[5:]), path)
+        for path in folder.glob("*/seed_*/ledger.sqlite")
+        if path.parent.name[5:].isdecimal()
+    )
+    found = [Ledger(path) for name, number, path in there if arm in ("", name) and seed in (None, number)]
+    if there and not found:
+        known = listing(f"--arm {name} --seed {number}" for name, number, _ in there)
+        raise BadInput(f"{recipe}: nothing was answered for that arm and seed; type one of: {known}")
     if not found:
-        raise BadInput(f"{recipe}: nothing was answered yet under {checkpoints}; type ssal run {loaded.typed}")
+        raise BadInput(f"{recipe}: nothing was answered yet under {folder}; type ssal run {run}")
     return found
 
 

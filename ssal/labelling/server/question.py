@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from ssal.errors import BadInput, listing, nearest
 from ssal.labelling.chain import Chain
 from ssal.labelling.following import Following
-from ssal.names import FOLDER_NAME, RECIPE_KEYS
+from ssal.names import recipe_name
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.webp$")]
 Name = Annotated[str, Field(min_length=1)]
@@ -179,27 +176,6 @@ def find_cell(
         f"{folder}: no image waits for an answer; type `ssal run {shlex.join([str(recipe), *overrides])}`, which asks "
         "when it needs people. `ssal ledger correct` corrects what was answered before"
     )
-
-
-def recipe_name(recipe: Path, overrides: Sequence[str] = ()) -> str:
-    """Return the name that a recipe writes under. Raises BadInput where it is no recipe or has none."""
-    try:
-        loaded = YAML(typ="safe", pure=True).load(recipe.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{recipe}: {error}; type the path of a recipe, e.g. recipe.yaml") from error
-    except YAMLError as error:
-        raise BadInput(f"{recipe}: {error}; `ssal check {recipe}` says what is wrong with it") from error
-    name, where = loaded.get("name") if isinstance(loaded, dict) else None, str(recipe)
-    for word in overrides:
-        path, equals, value = word.partition("=")
-        key = path.strip().partition(".")[0]
-        if not equals or key not in RECIPE_KEYS:
-            raise BadInput(f"{word!r}: expected key.path=value, as in name=other{nearest(key, RECIPE_KEYS)}")
-        if path.strip() == "name":
-            name, where = value.strip(), word
-    if not isinstance(name, str) or not re.match(FOLDER_NAME, name):
-        raise BadInput(f"{where}: expected `name:`, the folder that the run writes to, got {name!r}")
-    return name
 
 
 def _counted(path: Path) -> bool:
