@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -89,19 +88,19 @@ def run_cell(
 
     Raises Waiting, with what to type, where people are still to answer.
     """
-    recipe = _recipe(path, tuple(overrides))
+    recipe = replace(_recipe(path, tuple(overrides)), checkpoints=Path(checkpoints))
     (cell,) = [c for c in cells_of(recipe, Path(checkpoints)) if c.arm.name == arm and c.seed == seed]
     images = images_of(cell.arm, Path(checkpoints))
     try:
         run_project(cell.arm, seed, images, Path(checkpoints), cell.folder, overwrite, new_encoder)
     except Waiting as waiting:
-        raise Waiting(f"{waiting}, or type {_label(recipe, cell, checkpoints)}; then the same command again") from None
+        raise Waiting(f"{waiting}, or type {_label(recipe, cell)}; then the same command again") from None
     return str(cell.folder)
 
 
-def _label(recipe: Recipe, cell: Cell, checkpoints: str) -> str:
+def _label(recipe: Recipe, cell: Cell) -> str:
     """Return the command that opens the page of a cell that waits."""
     words = f"ssal label {recipe.typed}"
-    if len(cells_of(recipe, Path(checkpoints))) > 1:
+    if len(cells_of(recipe, recipe.checkpoints)) > 1:
         words += f" --arm {cell.arm.name} --seed {cell.seed}"
-    return words if Path(checkpoints) == Path("checkpoints") else f"{words} --checkpoints {shlex.quote(checkpoints)}"
+    return words

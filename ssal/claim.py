@@ -170,7 +170,8 @@ def _not_named(now: dict[str, Any], folder: Path) -> list[str]:
     if not (folder / "ledger.sqlite").exists():
         return []
     ledger = Ledger(folder / "ledger.sqlite")
-    return sorted({*ledger.labels().values(), *ledger.audited().values()} - {*now["classes"]})
+    said = {one.label for one in ledger.settled().values() if one and one.label}  # which a round may have yet to take
+    return sorted({*ledger.labels().values(), *ledger.audited().values(), *said} - {*now["classes"]})
 
 
 def _check_names(now: dict[str, Any], folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""What a folder of runs under checkpoints/ may be called; imports nothing heavy, as commands that only look need it."""
+"""Names: of a folder of runs, and of a recipe on the command line. Imports nothing heavy: quick commands need them."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,17 @@ RECIPE_KEYS = (
     "name", "seeds", "data", "backbone", "pretext", "learner", "acquisition", "labelling", "evaluation", "trainer",
     "signals", "compare", "arms", "grid", "zip",
 )  # fmt: skip
-"""The keys at the top of a recipe."""
+"""The keys at the top of a recipe, as its skeleton has them, which takes torch to import; a test holds both equal."""
+
+
+CHECKPOINTS = Path("checkpoints")
+"""Where runs are written, unless --checkpoints says another place."""
+
+
+def typed(recipe: Path, overrides: Sequence[str] = (), checkpoints: Path = CHECKPOINTS) -> str:
+    """Return what to type for a recipe behind a command: its path, what is laid over it, and where its runs are."""
+    elsewhere = [] if checkpoints == CHECKPOINTS else ["--checkpoints", str(checkpoints)]
+    return shlex.join([str(recipe), *overrides, *elsewhere])
 
 
 def run_name(images: Path) -> str:
@@ -41,12 +52,19 @@ def recipe_name(recipe: Path, overrides: Sequence[str] = ()) -> str:
         raise BadInput(f"{recipe}: {error}; `ssal check {recipe}` says what is wrong with it") from error
     name, where = loaded.get("name") if isinstance(loaded, dict) else None, str(recipe)
     for word in overrides:
-        path, equals, value = word.partition("=")
+        path, equals, value = word.partition("=")  # as `ssal run` takes it: the value is YAML
         key = path.strip().partition(".")[0]
         if not equals or key not in RECIPE_KEYS:
             raise BadInput(f"{word!r}: expected key.path=value, as in name=other{nearest(key, RECIPE_KEYS)}")
         if path.strip() == "name":
-            name, where = value.strip(), word
+            name, where = _value(value), word
     if not isinstance(name, str) or not re.match(FOLDER_NAME, name):
         raise BadInput(f"{where}: expected `name:`, the folder that the run writes to, got {name!r}")
     return name
+
+
+def _value(text: str) -> object:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        return text.strip()

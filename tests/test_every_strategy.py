@@ -147,7 +147,7 @@ def test_constant_images_are_drawn_at_random_and_a_warning_says_so(outcome: Outc
 def test_where_all_have_labels_nothing_is_asked(outcome: Outcome, name: str, learner: str) -> None:
     asked, _ = outcome("all labelled", learner)
     assert asked.chosen == {}
-    told = ("there is no unlabelled one; there is nothing left to ask for", "no image to ask for, as all of them have a")
+    told = ("no unlabelled one; there is nothing left to ask for", "no image to ask for, as all of them have a")
     assert asked.refused[name] == lack(name, learner) or any(part in asked.refused[name] for part in told)
 
 

@@ -15,7 +15,7 @@ from command_line import CommandLine, refused
 from tiny_project import CELL, RECIPE, answer_csv, name_of, question
 from tiny_runs import write_pictures
 
-from ssal.artefacts import read_facts, read_tensors
+from ssal.artefacts import read_facts, read_json, read_tensors
 from ssal.cells import cells_of
 from ssal.labelling.ledger import AUDIT, Ledger
 from ssal.outlook import outlook
@@ -168,6 +168,8 @@ def test_a_class_is_added_and_another_renamed_on_the_way(ssal: CommandLine) -> N
     assert ssal("run", "project.yaml", "--jobs", "1").code == 3
     other = "data.classes=[zero, one, two, three, four]"
     refused(ssal("run", "project.yaml", other, "--jobs", "1"), "without 'nought'", "ssal ledger rename")
+    (learner,) = Path("checkpoints/learners").iterdir()
+    assert read_json(learner / "record.json")["not_trained_on"] == 17, "a fifth of 84 images is the audit's"
     filled = CELL / "round_1/to_label.csv"
     lines = [f"{id},{name_of(str(image['path']))}" for id, image in question(1).items()]
     assert any(line.endswith(",nought") for line in lines)
@@ -319,3 +321,26 @@ def test_accuracy_is_the_last_learner_s_also_where_audited_images_are_gone_or_so
     assert "on 5 images drawn at random and never trained on, after 30 answers" in said.out
     (cell,) = cells_of(load(Path("project.yaml")), Path("checkpoints"))
     assert [(learned.round, learned.accuracy.n) for learned in outlook(cell).curve] == [(1, 5), (2, 5), (3, 5)]
+
+
+def test_a_class_renamed_while_its_answers_wait_is_missed_at_once(ssal: CommandLine) -> None:
+    """No round has taken an answer yet: without a look at those that wait, both names would be trained as classes."""
+    ssal("run", "project.yaml", "--jobs", "1")
+    answer_csv(ssal, 0)
+    assert ssal("ledger", "rename", "project.yaml", "one", "uno").code == 0
+    refused(ssal("run", "project.yaml", "--jobs", "1"), "without 'uno'", "write 'uno' for 'one' in data.classes")
+    assert not Path("checkpoints/learners").exists()
+
+
+def test_what_to_type_next_names_another_place_of_runs(ssal: CommandLine) -> None:
+    elsewhere = ("--checkpoints", "else where")
+    said = ssal("run", "project.yaml", "--jobs", "1", *elsewhere)
+    assert said.code == 3 and "type ssal label project.yaml --checkpoints 'else where'; then" in said.err
+    refused(ssal("ledger", "log", "project.yaml"), "type ssal run project.yaml")
+    to_label = Path("else where/project/main/seed_0/round_0/to_label.csv")
+    lines = [line + name_of(line.split(",")[1]) + "," for line in to_label.read_text().splitlines()[1:]]
+    Path("answers.csv").write_text(
+        "\n".join(["id,path,label,comment", *(line.replace(",,", ",", 1) for line in lines)])
+    )
+    said = ssal("answers", "project.yaml", "answers.csv", *elsewhere)
+    assert said.code == 0 and "type ssal run project.yaml --checkpoints 'else where'" in said.out, said

@@ -25,7 +25,7 @@ def questions(
     """Hand out the images that wait for answers: as CSV, as a folder to sort, or as tasks for Label Studio."""
     from ssal.exchange import hand_out, open_round
 
-    asked = open_round(load(recipe, overrides), checkpoints, arm, seed)
+    asked = open_round(load(recipe, overrides, checkpoints), checkpoints, arm, seed)
     typer.echo(f"{len(asked.paths)} images are in {to}: {hand_out(asked, form, to)}")
 
 
@@ -45,7 +45,7 @@ def answers(
     """Take answers that people gave in a file: all of them, or none."""
     from ssal.exchange import open_round, take
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides, checkpoints)
     new, found = take(open_round(loaded, checkpoints, arm, seed), file, accept_valid, who, decides)
     rest = found.words() if found.waiting else f"none waits any more: type ssal run {loaded.typed}"
     typer.echo(f"{new} new answers from {file}; {rest}")

@@ -23,7 +23,7 @@ def model(
     """Write a run's classifier as safetensors and ONNX, checked to answer as it does, with a model card."""
     from ssal.deployment.write import export_model
 
-    written = export_model(load(recipe, overrides), checkpoints, to, arm, seed, number, onnx=onnx)
+    written = export_model(load(recipe, overrides, checkpoints), checkpoints, to, arm, seed, number, onnx=onnx)
     for path in written.files:
         typer.echo(path)
     for note in written.notes:

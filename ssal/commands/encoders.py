@@ -14,7 +14,7 @@ def pretrain(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Check
     """Train the encoders that a recipe's arms and seeds need, and print where they are."""
     from ssal.embed import encoders_of
 
-    for name, (encoder, _) in encoders_of(load(recipe, overrides), checkpoints).items():
+    for name, (encoder, _) in encoders_of(load(recipe, overrides, checkpoints), checkpoints).items():
         typer.echo(f"{name}: {encoder.folder if encoder.trained else encoder.backbone['weights']}")
 
 
@@ -27,7 +27,7 @@ def embed(
     """Write every image's encoder features with its id, in the form the `embeddings` source reads."""
     from ssal.embed import write_embeddings
 
-    for path in write_embeddings(load(recipe, overrides), checkpoints, out):
+    for path in write_embeddings(load(recipe, overrides, checkpoints), checkpoints, out):
         typer.echo(path)
 
 
@@ -35,5 +35,5 @@ def evaluate_encoder(recipe: RecipeFile, overrides: Overrides = None, checkpoint
     """Measure a recipe's encoders with all labels of the pool: kNN and linear accuracy on the test images."""
     from ssal.evaluate_encoder import evaluate_encoders
 
-    for line in evaluate_encoders(load(recipe, overrides), checkpoints):
+    for line in evaluate_encoders(load(recipe, overrides, checkpoints), checkpoints):
         typer.echo(line)

@@ -40,5 +40,5 @@ def export(
     """Write labels, pseudo-labels and suspicious labels: as CSV, as a folder per class, as COCO's JSON."""
     from ssal.export.export import export as exported
 
-    for line in exported(load(recipe, overrides), checkpoints, to, arm, seed, forms or (), above).lines:
+    for line in exported(load(recipe, overrides, checkpoints), checkpoints, to, arm, seed, forms or (), above).lines:
         typer.echo(line)

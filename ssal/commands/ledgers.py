@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
 from ssal.errors import BadInput, listing
 from ssal.labelling.settle import this_user
-from ssal.names import recipe_name
+from ssal.names import recipe_name, typed
 
 if TYPE_CHECKING:
     from ssal.labelling.ledger import Ledger
@@ -109,7 +108,7 @@ def correct(
     from ssal.correcting import correct as corrected
 
     one = _one(recipe, overrides, checkpoints, arm, seed)
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides, checkpoints)
     told = corrected(loaded, checkpoints, one, image, answer, who or this_user())
     typer.echo(f"{told}; ssal run {loaded.typed} goes on with what stands")
 
@@ -131,14 +130,14 @@ def rename(
     from ssal.correcting import rename as renamed
 
     one = _one(recipe, overrides, checkpoints, arm, seed)
-    typer.echo(renamed(load(recipe, overrides), checkpoints, one, old, new, this_user()))
+    typer.echo(renamed(load(recipe, overrides, checkpoints), checkpoints, one, old, new, this_user()))
 
 
 def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> list[Ledger]:
     """Return the ledgers of a recipe's runs; it is read for its name alone, since checking it whole takes seconds."""
     from ssal.labelling.ledger import Ledger
 
-    folder, run = checkpoints / recipe_name(recipe, overrides or ()), shlex.join(map(str, [recipe, *(overrides or ())]))
+    folder = checkpoints / recipe_name(recipe, overrides or ())
     there = sorted(
         (path.parent.parent.name, int(path.parent.name[5:]), path)
         for path in folder.glob("*/seed_*/ledger.sqlite")
@@ -149,7 +148,8 @@ def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: 
         known = listing(f"--arm {name} --seed {number}" for name, number, _ in there)
         raise BadInput(f"{recipe}: nothing was answered for that arm and seed; type one of: {known}")
     if not found:
-        raise BadInput(f"{recipe}: nothing was answered yet under {folder}; type ssal run {run}")
+        again = typed(recipe, overrides or (), checkpoints)
+        raise BadInput(f"{recipe}: nothing was answered yet under {folder}; type ssal run {again}")
     return found
 
 

@@ -23,7 +23,7 @@ def audit(
     from ssal.compare import so_far
     from ssal.conclude import conclude
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides, checkpoints)
     path, suspects = audited(loaded, checkpoints, arm, seed)
     judged = [s for s in suspects if s.disagreement is not None]
     differ, left = sum(s.propagated != s.label for s in judged), len(suspects) - len(judged)
@@ -54,7 +54,7 @@ def query(
     from ssal.query import query as queried
     from ssal.standing import as_they_ran
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides, checkpoints)
     found = queried(loaded, checkpoints, strategies, arm, seed, number, size)
     ran = as_they_ran(loaded, checkpoints)
     conclude(ran, so_far(ran, checkpoints), checkpoints, shlex.join(["ssal", *sys.argv[1:]]))

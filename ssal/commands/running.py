@@ -43,7 +43,7 @@ def run(
     from ssal.conclude import conclude
     from ssal.outlook import ending
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides, checkpoints)
     ended = run_all(loaded, overrides or [], checkpoints, jobs, overwrite, executor, cells_per_gpu, new_encoder)
     _table(ended, checkpoints / loaded.name / "results.csv")
     _outlook(loaded, checkpoints)
@@ -70,7 +70,7 @@ def compare(
     from ssal.conclude import conclude
     from ssal.status import print_status
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides, checkpoints)
     if status:
         print_status(loaded, checkpoints)
         return
@@ -88,7 +88,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None, checkpoints: Checkpoi
     """Validate a recipe without training and print the plan: rounds, labels, stages, passes, disk and memory."""
     from ssal.plan import plan
 
-    for line in plan(load(recipe, overrides), checkpoints):
+    for line in plan(load(recipe, overrides, checkpoints), checkpoints):
         typer.echo(line)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ssal.names import CHECKPOINTS as CHECKPOINTS
 
 if TYPE_CHECKING:
     from ssal.recipe import Recipe
@@ -17,11 +20,10 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(help="Recipe keys to replace, e.g. learner.threshold=0.9 seeds=[0,1]")
 ]
 Checkpoints = Annotated[Path, typer.Option(help="Where runs are written")]
-CHECKPOINTS = Path("checkpoints")
 
 
-def load(recipe: Path, overrides: list[str] | None) -> Recipe:
-    """Return the recipe with the overrides laid over it."""
+def load(recipe: Path, overrides: list[str] | None, checkpoints: Path) -> Recipe:
+    """Return the recipe with the overrides laid over it, which knows where its runs are."""
     from ssal.recipe import load as load_recipe
 
-    return load_recipe(recipe, overrides or [])
+    return replace(load_recipe(recipe, overrides or []), checkpoints=checkpoints)

@@ -140,9 +140,10 @@ def _share(share: float) -> str:
 def _accuracy(metrics: Mapping[str, Any], config: Mapping[str, Any], stand: Standing, citing: Citing) -> list[str]:
     lines = []
     if audit := config.get("audit"):
+        seen = "" if stand.cell.arm.pretext_method == "none" else " (the encoder, which takes no labels, has seen them)"
         lines.append(
             f"audit: {_share(audit['accuracy'])} of {audit['images']} images that were drawn at random, answered like "
-            "the others, and that the classifier never trained on, 95 % interval from "
+            f"the others, and kept out of training{seen}, 95 % interval from "
             f"{_share(audit['low'])} to {_share(audit['high'])}"
         )
     if "accuracy" in metrics:

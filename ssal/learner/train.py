@@ -108,8 +108,8 @@ def train(
         curve = learner.fit(draw, folder, names, trainer)
         seconds = time.perf_counter() - began
         write_tensors(folder / WEIGHTS, learner.average.state_dict())
-        record = {name: value for name, value in facts.items() if name not in ("labels", "not_trained_on")}
-        return {**record, "labels": len(rows), "train_seconds": seconds, "loss": curve, **learner.facts()}
+        counts = {"labels": len(rows), "not_trained_on": len(apart)}
+        return {**facts, **counts, "train_seconds": seconds, "loss": curve, **learner.facts()}
 
     once(folder, make, WEIGHTS)
     learner.average.load_state_dict(read_tensors(folder / WEIGHTS))

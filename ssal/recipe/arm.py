@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 from ssal import registry
 from ssal.learner.base import Learner
+from ssal.names import CHECKPOINTS, typed
 
 EXTENSIONS = {
     "trainer.accelerator",
@@ -189,11 +189,13 @@ class Recipe:
     treatment: str | None
     overrides: tuple[str, ...] = ()
     """As they were typed."""
+    checkpoints: Path = CHECKPOINTS
+    """Where its runs are, as it was typed."""
 
     @property
     def typed(self) -> str:
-        """What to type for it behind a command: its path, and what was laid over it."""
-        return shlex.join([str(self.path), *self.overrides])
+        """What to type for it behind a command."""
+        return typed(self.path, self.overrides, self.checkpoints)
 
     @property
     def first_arm(self) -> str:

@@ -63,7 +63,7 @@ def test_a_link_is_no_image(tmp_path: Path) -> None:
 
 def test_the_first_cell_that_waits_is_found(tmp_path: Path) -> None:
     recipe, checkpoints = recipe_in(tmp_path), tmp_path / "checkpoints"
-    with pytest.raises(BadInput, match=f"no image waits for an answer; type `ssal run {recipe}`"):
+    with pytest.raises(BadInput, match=f"no image waits for an answer; type `ssal run {recipe} --checkpoints "):
         find_cell(recipe, checkpoints)
     cells = {(arm, seed): cell_of(checkpoints, arm, seed) for arm in ("random", "margin") for seed in (10, 2)}
     for cell in cells.values():
@@ -103,7 +103,7 @@ def test_the_name_may_be_typed_and_what_is_no_key_is_refused(tmp_path: Path) -> 
     cell.parent.parent.rename(tmp_path / "checkpoints" / "other")
     found = find_cell(recipe, tmp_path / "checkpoints", overrides=["seeds=[0]", "name=other", "learner.steps=3"])
     assert found.folder.parent.parent.name == "other"
-    with pytest.raises(BadInput, match="type `ssal run .*recipe.yaml 'learner.lr=1 2'`"):
+    with pytest.raises(BadInput, match="type `ssal run .*recipe.yaml 'learner.lr=1 2' --checkpoints "):
         find_cell(recipe, tmp_path / "checkpoints", overrides=["learner.lr=1 2"])
     for word, told in (
         ("nam=other", "did you mean 'name'"),
@@ -126,3 +126,12 @@ def test_a_lease_ends_by_itself_and_is_renewed() -> None:
     assert not leases.free(2, "ben")
     now[0] = 2 * SECONDS
     assert leases.free(2, "ben")
+
+
+def test_a_typed_name_is_read_as_the_run_reads_it(tmp_path: Path) -> None:
+    recipe, cell = recipe_in(tmp_path), cell_of(tmp_path / "checkpoints")
+    write_question(cell)
+    cell.parent.parent.rename(tmp_path / "checkpoints" / "other")
+    for typed in ('name="other"', "name='other'", "name = other"):
+        found = find_cell(recipe, tmp_path / "checkpoints", overrides=[typed])
+        assert found.folder.parent.parent.name == "other"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ssal.errors import BadInput, listing, nearest
 from ssal.labelling.chain import Chain
 from ssal.labelling.following import Following
-from ssal.names import recipe_name
+from ssal.names import recipe_name, typed
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.webp$")]
 Name = Annotated[str, Field(min_length=1)]
@@ -173,7 +172,7 @@ def find_cell(
         hint = nearest(arm, {cell.arm for cell in cells}) if arm else ""
         raise BadInput(f"{folder}: nothing waits for that arm and seed{hint}; type one of: {listing(others)}")
     raise BadInput(
-        f"{folder}: no image waits for an answer; type `ssal run {shlex.join([str(recipe), *overrides])}`, which asks "
+        f"{folder}: no image waits for an answer; type `ssal run {typed(recipe, overrides, checkpoints)}`, which asks "
         "when it needs people. `ssal ledger correct` corrects what was answered before"
     )
 

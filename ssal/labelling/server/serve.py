@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from ssal.labelling.server.app import make_app
 from ssal.labelling.server.guard import is_loopback
 from ssal.labelling.server.place import Place
 from ssal.labelling.server.question import find_cell
+from ssal.names import typed
 
 PORT = 8765
 MOST_CONNECTIONS = 100
@@ -49,7 +49,7 @@ def serve(
         taken = listener.getsockname()[1]
         token = None if is_loopback(host) else secrets.token_urlsafe(32)
         known = "" if token else who  # whoever comes from elsewhere is somebody else
-        command = shlex.join(["ssal", "run", str(recipe), *overrides])
+        command = f"ssal run {typed(recipe, overrides, checkpoints)}"
         app = make_app(place, recipe=recipe.name, command=command, who=known, host=host, port=taken, token=token)
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{own_address() if host in ('0.0.0.0', '::') else shown}:{taken}/"
