@@ -16,7 +16,6 @@ from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.export.place import check_outside
 from ssal.handout import QUESTION, contents_of
-from ssal.labelling.answers import SKIPPED, Answer
 from ssal.labelling.ask import begun
 from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.folders import read_folders, write_folders
@@ -27,7 +26,7 @@ from ssal.labelling.files.reading import accepted
 from ssal.labelling.inbox import record
 from ssal.labelling.ledger import Ledger
 from ssal.labelling.naming import Names
-from ssal.labelling.settle import Outcome, outcome, shared_by_two
+from ssal.labelling.settle import Outcome, ThirdLooks, outcome, shared_by_two
 from ssal.recipe import Recipe
 from ssal.round import round_number
 
@@ -109,8 +108,8 @@ def take(
     """Write the answers of a file or folder into the ledger; return how many were new, and which images still wait.
 
     A folder holds a folder per class, .json is Label Studio's, everything else CSV. Where the file `decides` it is a
-    third look: what it says of images on which people differ settles them, and all else in it is left aside. Raises
-    BadInput with every problem: then nothing is taken, unless `accept_valid`.
+    third look: what it says anew of images on which people differ settles them, and all else in it is left aside.
+    Raises BadInput with every problem: then nothing is taken, unless `accept_valid`.
     """
     if not answers.exists():
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
@@ -118,32 +117,22 @@ def take(
     known = {id: there.get(id, id) for id in asked.ids}  # who answered an image that is gone since did no wrong
     ledger, classes = Ledger(asked.cell.folder / "ledger.sqlite"), asked.images.classes
     renamed = Names(ledger.chain.rows()).renamed()
+    third = ThirdLooks(ledger.said(), ledger.said(undone=True), asked.number) if decides else None
     if answers.is_dir():
         read, via = read_folders(answers, known, classes, renamed), "folders"
     elif answers.suffix.lower() == ".json":
-        two = shared_by_two(asked.ids, share)
-        read, via = read_label_studio(answers, known, classes, renamed=renamed, two=two), "label_studio"
+        two, counts = (set(), third.counts) if third else (shared_by_two(asked.ids, share), None)
+        read, via = read_label_studio(answers, known, classes, renamed=renamed, two=two, counts=counts), "label_studio"
     else:
         read, via = read_csv(answers, known, classes, renamed), "csv"
     found = [*accepted(read, accept_valid).values(), *read.seconded]
-    if decides:
-        found = _third_looks(found, ledger, asked.number)
+    if third:
+        found = [answer for answer in found if third.counts(answer)]
+        if third.aside:
+            log.warning(
+                "%d answers are left aside: a third look is what somebody says anew of an image on which people "
+                "differ; without --decides they count like any others",
+                len(third.aside),
+            )
     new = record(found, ledger, asked.number, via, who, decides)
     return new, outcome(asked.ids, there, ledger.said(), asked.number, share)
-
-
-def _third_looks(answers: list[Answer], ledger: Ledger, number: int) -> list[Answer]:
-    """Return the answers to images of round `number` on which people differ, or that had a third look; tell of others.
-
-    Skipping settles nothing.
-    """
-    looked = {id for (id, of), settled in ledger.settled().items() if of == number and settled is None}
-    looked |= {one.answer.id for one in ledger.said() if one.round == number and one.decides}
-    found = [answer for answer in answers if answer.id in looked and answer.kind != SKIPPED]
-    if left := len(answers) - len(found):
-        log.warning(
-            "%d answers are left aside: a third look is of images on which people differ; without --decides they count "
-            "like any others",
-            left,
-        )
-    return found

@@ -58,6 +58,34 @@ def settled_of(said: Iterable[Said]) -> dict[tuple[str, int], Answer | None]:
     return {place: settle([one.answer for one in counting]) for place, counting in decided.items()}
 
 
+class ThirdLooks:
+    """Tells which answers of a file are third looks, which settle what people differ on."""
+
+    def __init__(self, said: Sequence[Said], ever: Iterable[Said], number: int) -> None:
+        """Know what stands as `said`, and what was `ever` said, taken back or not; of all rounds, `number` counts."""
+        self.aside: list[Answer] = []
+        """What was asked about and is no third look."""
+        self._open = {id for (id, of), settled in settled_of(said).items() if of == number and settled is None}
+        self._open |= {one.answer.id for one in said if one.round == number and one.decides}
+        self._before = {_of_whom(one.answer) for one in ever if one.round == number}
+
+    def counts(self, answer: Answer) -> bool:
+        """Say whether an answer is of an image on which people differ, or that had a third look, and says something.
+
+        Skipping says nothing, nor does repeating what the same person has said of the image. Who is not named may
+        repeat: nobody knows who that is.
+        """
+        repeated = bool(answer.who) and _of_whom(answer) in self._before
+        if answer.id in self._open and answer.kind != SKIPPED and not repeated:
+            return True
+        self.aside.append(answer)
+        return False
+
+
+def _of_whom(answer: Answer) -> tuple[str, str, str, str | None]:
+    return answer.id, person(answer.who), answer.kind, answer.label
+
+
 def shared_by_two(ids: Iterable[str], share: float) -> set[str]:
     """Return the share of `ids` that two people are each asked about: the first ones by a hash, whatever the order.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,15 @@ def read_label_studio(
     from_name: str | None = None,
     renamed: Mapping[str, str] | None = None,
     two: Container[str] = (),
+    counts: Callable[[Answer], bool] | None = None,
 ) -> Read:
     """Return the answers in a JSON or JSON-MIN export about the images `asked` for, path by id.
 
     `from_name` is the control that people answered with; None stands for any for choices, and for `choice` in JSON-MIN.
     Who annotated twice meant the last by updated_at; people who differ are a problem, but for the images `two`, which
     two people are asked about. A cancelled annotation is skipped; one without a choice, or none, is no answer.
-    Predictions and drafts are left aside. `renamed` gives the name that a class has now by those that it had.
+    Predictions, drafts and what `counts` is false of are left aside, and contradict nothing. `renamed` gives the name
+    that a class has now by those that it had.
     """
     reading = Reading(path, asked, classes, renamed)
     export = Export(reading.words, Images(reading.asked), from_name)
@@ -52,7 +54,7 @@ def read_label_studio(
                         latest[id, person] = at, answer, line, where
         export.check_control()
     for _, answer, line, where in latest.values():
-        if answer is not None:
+        if answer is not None and (counts is None or counts(answer)):
             reading.heard(answer, line, where)
     return reading.read(two)
 
