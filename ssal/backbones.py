@@ -137,6 +137,7 @@ def _new(name: str, shape: tuple[int, ...], small_stem: bool) -> nn.Module:
     if small_stem:
         _keep_resolution(network)
     cast(Any, network).num_features = _width(network, name, shape)
+    _no_stride_over_one_pixel(network, shape)
     return network
 
 
@@ -164,6 +165,27 @@ def _width(network: nn.Module, name: str, shape: tuple[int, ...]) -> int:
         ) from error
     network.train()
     return width
+
+
+@torch.no_grad()
+def _no_stride_over_one_pixel(network: nn.Module, shape: tuple[int, ...]) -> None:
+    """Give convolutions that are shown maps of one pixel stride 1, with which they compute the same.
+
+    With another stride, depthwise ones in bfloat16 and channels-last have gradients on CPUs that are whatever lay in
+    memory (torch 2.13 and 2.15): MobileNets of 8-pixel images diverged, or learned noise.
+    """
+
+    def look(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        if isinstance(module, nn.Conv2d) and given[0].shape[2:] == made.shape[2:] == (1, 1):
+            padding = module.padding if isinstance(module.padding, tuple) else (-1, -1)
+            if all(2 * pad == size - 1 for pad, size in zip(padding, module.kernel_size, strict=True)):
+                module.stride = (1, 1)
+
+    hooks = [module.register_forward_hook(look) for module in network.modules() if isinstance(module, nn.Conv2d)]
+    network.eval()(torch.zeros(1, *shape))
+    network.train()
+    for hook in hooks:
+        hook.remove()
 
 
 def _load(network: nn.Module, weights: str) -> bool:

@@ -189,3 +189,25 @@ def test_other_families_keep_a_small_images_resolution_for_one_more_stage(name: 
     assert first.stride == (1, 1)
     large = build((3, 96, 96), name=name)
     assert next(module for module in large.modules() if isinstance(module, nn.Conv2d)).stride == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["lcnet_035", "mobilenetv3_small_050"])
+@pytest.mark.parametrize("side", [8, 24])
+def test_no_convolution_over_one_pixel_has_a_stride(name: str, side: int) -> None:
+    """In bfloat16 and channels-last torch's own gradient of a depthwise one is, now and then, what was in memory."""
+    network, seen = build((3, side, side), name=name).eval(), list[tuple[int, ...]]()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.stride != (1, 1):
+            module.register_forward_hook(lambda _, given, made: seen.append(given[0].shape[2:]))
+    network(torch.zeros(1, 3, side, side))
+    assert seen and (1, 1) not in seen
+
+
+def test_convolutions_over_one_pixel_compute_the_same_without_their_stride() -> None:
+    network, images = build((3, 8, 8), name="lcnet_035").eval(), torch.randn(4, 3, 8, 8)
+    before = timm.create_model("lcnet_035", num_classes=0).eval()
+    before.load_state_dict(network.state_dict())
+    next(module for module in before.modules() if isinstance(module, nn.Conv2d)).stride = (1, 1)  # the small stem
+    own, theirs = ([one.stride for one in net.modules() if isinstance(one, nn.Conv2d)] for net in (network, before))
+    assert own != theirs, "a stride is gone"
+    assert torch.equal(network(images), before(images))
