@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ def take(
         read, via = read_label_studio(answers, known, classes, renamed=renamed, two=two, counts=counts), "label_studio"
     else:
         read, via = read_csv(answers, known, classes, renamed), "csv"
-    found = [*accepted(read, accept_valid).values(), *read.seconded]
+    found = [replace(one, who=one.who or who) for one in [*accepted(read, accept_valid).values(), *read.seconded]]
     if third:
         found = [answer for answer in found if third.counts(answer)]
         if third.aside:

@@ -135,5 +135,11 @@ def test_images_that_one_person_is_asked_about_take_a_third_look_alike(project: 
 
 def test_a_file_that_names_nobody_decides_as_whoever_hands_it_in(project: Project) -> None:
     one, *others = project.ids
-    assert project.csv("ann", {one: project.true[one]}, "--decides").out.startswith("1 new answers")
+    assert project.csv("carol", {one: project.true[one]}, "--decides").out.startswith("1 new answers")
     assert project.settled() == dict.fromkeys(others) | {one: project.true[one]}
+
+
+def test_who_hands_in_the_same_answers_once_more_decides_nothing(project: Project) -> None:
+    said = project.csv("ann", project.true, "--decides")
+    assert "0 new answers" in said.out and "left aside" in said.log
+    assert set(project.settled().values()) == {None}
