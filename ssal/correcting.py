@@ -58,7 +58,8 @@ def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str
     """
     cell = next(cell for cell in cells_of(recipe, checkpoints) if cell.folder == ledger.path.parent)
     from_data = any(entry.label == old and entry.who == FOLDER for entry in ledger.entries())
-    told = [f"{ledger.rename(old, new, who)} answers {old!r} are {new!r} from now on"]
+    images = ledger.rename(old, new, who)
+    told = [f"{images} image{'s' * (images > 1)} answered {old!r} {'are' if images > 1 else 'is'} {new!r} from now on"]
     if cell.arm.data["classes"] and new not in cell.arm.data["classes"]:
         told.append(f"write {new!r} for {old!r} in data.classes, too")
     if from_data:

@@ -175,7 +175,9 @@ def test_a_class_is_added_and_another_renamed_on_the_way(ssal: CommandLine) -> N
     assert any(line.endswith(",nought") for line in lines)
     filled.write_text("\n".join(["id,label", *lines]) + "\n")
     said = ssal("ledger", "rename", "project.yaml", "nought", "zero").out
-    assert "are 'zero' from now on; write 'zero' for 'nought' in data.classes, too; then ssal run project.yaml" in said
+    taken = sum(name_of(str(image["path"])) == "nought" for image in question(0).values())
+    assert said.startswith(f"{taken} image"), "what a round has taken is of the same images"
+    assert "'zero' from now on; write 'zero' for 'nought' in data.classes, too; then ssal run project.yaml" in said
     forgotten = ssal("run", "project.yaml", "--jobs", "1")
     refused(forgotten, "without 'zero'", "write 'zero' for 'nought' in data.classes")
     said = ssal("run", "project.yaml", other, "--jobs", "1")
@@ -234,6 +236,8 @@ def test_nothing_is_handed_out_among_the_images(ssal: CommandLine) -> None:
             ssal("questions", "project.yaml", "--as", form, "--to", "pictures/new/out"), "where the images come from"
         )
         assert told.startswith("--to: pictures/new/out lies in pictures")
+    told = refused(ssal("ledger", "backup", "project.yaml", "pictures/new/copy.sqlite"), "where the images come from")
+    assert told.startswith("pictures/new/copy.sqlite lies in pictures")
     assert sorted(Path("pictures").rglob("*")) == before
 
 

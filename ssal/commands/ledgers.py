@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssal.artefacts import read_json
 from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
 from ssal.errors import BadInput, listing
 from ssal.labelling.settle import this_user
@@ -48,11 +49,13 @@ def log(
     seed: Seed = None,
 ) -> None:
     """Print every row as tab-separated text, in the order in which they were written."""
-    from ssal.labelling.chain import log_lines
+    from ssal.labelling.chain import COLUMNS
 
+    names = ("position", *COLUMNS)
     for one in _ledgers(recipe, overrides, checkpoints, arm, seed):
-        for line in log_lines(one.chain):
-            typer.echo(line)
+        typer.echo("\t".join(names))
+        for row in one.chain.rows():  # line breaks in names stand as spaces
+            typer.echo("\t".join(" ".join(str("" if row[name] is None else row[name]).split()) for name in names))
 
 
 @ledger.command()
@@ -65,7 +68,12 @@ def backup(
     seed: Seed = None,
 ) -> None:
     """Copy a ledger into one file, also while the run is going and the page is open, and check the copy."""
+    from ssal.export.place import check_outside
+
     one = _one(recipe, overrides, checkpoints, arm, seed)
+    made_by = one.path.with_name("run.json")
+    data = read_json(made_by)["recipe"]["data"] if made_by.exists() else {}
+    check_outside(file, {"path": data.get("path")}, option="")
     rows = one.chain.backup(file)
     typer.echo(
         f"{file}: {rows} rows, as they were written. To go back to it end run and page, remove {one.path}-wal and "

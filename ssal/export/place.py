@@ -38,13 +38,13 @@ def check_place(to: Path, data: Mapping[str, Any]) -> None:
         )
 
 
-def check_outside(to: Path, data: Mapping[str, Any]) -> None:
-    """Raise BadInput where what is written to `to` would join the images of the options `data`."""
+def check_outside(to: Path, data: Mapping[str, Any], option: str = "--to: ") -> None:
+    """Raise BadInput where what is written to `to`, typed behind `option`, would join the images of options `data`."""
     for value in data.values():
         source = Path(value).expanduser() if isinstance(value, str) and value else None
         if source and source.is_dir() and to.resolve().is_relative_to(source.resolve()):
             raise BadInput(
-                f"--to: {to} lies in {source}, where the images come from, and what is written would join them; name "
+                f"{option}{to} lies in {source}, where the images come from, and what is written would join them; name "
                 "a place elsewhere"
             )
 

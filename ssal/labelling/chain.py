@@ -171,6 +171,12 @@ class Chain:
         with self._open() as connection:
             return int(connection.execute("SELECT coalesce(max(position), 0) FROM ledger").fetchone()[0])
 
+    def rounds_taken(self, apart_from: str) -> set[int]:
+        """Return the rounds that have an entry of another strategy than the one named."""
+        asked = "SELECT DISTINCT round FROM ledger WHERE event = ? AND strategy IS NOT ?"
+        with self._open() as connection:
+            return {int(row[0]) for row in connection.execute(asked, (ENTRY, apart_from))}
+
     def damages(self) -> list[str]:
         """Return what is wrong with the file: what SQLite finds, and the first row that does not follow."""
         with self._open() as connection:
@@ -193,11 +199,14 @@ class Chain:
         if os.path.lexists(to):
             raise BadInput(f"{to}: something is there already; name a file that is not there yet")
         with self._open() as connection, writing(to) as temporary:
-            with closing(sqlite3.connect(temporary)) as copy:
-                connection.backup(copy)
-            written = Chain(temporary)
-            damages, last = written.damages(), written.last()
-            written._lock.unlink()
+            try:
+                with closing(sqlite3.connect(temporary)) as copy:
+                    connection.backup(copy)
+                written = Chain(temporary)
+                damages, last = written.damages(), written.last()
+            finally:
+                for beside in (f".{temporary.name}.lock", *(f"{temporary.name}-{end}" for end in ("wal", "shm"))):
+                    temporary.with_name(beside).unlink(missing_ok=True)
             if damages:
                 raise BadInput(f"{self.path}: {'; '.join(damages)}; nothing was written to {to}")
         return last
@@ -241,13 +250,3 @@ def _statements(script: str) -> list[str]:
             found.append(statement)
             statement = ""
     return found
-
-
-def log_lines(chain: Chain) -> list[str]:
-    """Return a header and every row of a ledger as tab-separated text; line breaks in names stand as spaces."""
-    names = ("position", *COLUMNS)
-    rows = [
-        "\t".join(" ".join(str("" if row[name] is None else row[name]).split()) for name in names)
-        for row in chain.rows()
-    ]
-    return ["\t".join(names), *rows]

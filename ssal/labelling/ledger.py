@@ -130,16 +130,18 @@ class Ledger:
         )
 
     def rename(self, old: str, new: str, who: str) -> int:
-        """Call the class `old` `new` in all that was answered so far; return how many labels that is.
+        """Call the class `old` `new` in all that was answered so far; return of how many images that is.
 
         Two classes become one where `new` is one already. Raises BadInput where no label is called `old`.
         """
-        called = [entry.label for entry in self.entries()] + [one.answer.label for one in self.said()]
-        if old not in called or old == new:
-            known = sorted({name for name in called if name is not None} - {new})
+        called = {(entry.id, entry.label) for entry in self.entries()}
+        called |= {(one.answer.id, one.answer.label) for one in self.said()}
+        images = sum(label == old for _, label in called)
+        if not images or old == new:
+            known = sorted({name for _, name in called if name is not None} - {new})
             raise BadInput(f"{self.path}: no label is called {old!r}{nearest(old, known)} (labels: {', '.join(known)})")
         self.chain.append([{"event": RENAMED, "label": new, "who": who, "at": _now(), "about": old}])
-        return called.count(old)
+        return images
 
     def set_aside(self, path: Path) -> None:
         """Move the ledger to `path`, with all that a killed process has left in its write-ahead log."""
@@ -215,6 +217,10 @@ class Ledger:
     def asked_in(self, round_number: int) -> list[Entry]:
         """Return the entries of one round."""
         return [e for e in self.entries() if e.round == round_number and e.strategy != GIVEN]
+
+    def rounds_taken(self) -> set[int]:
+        """Return the rounds that have entries; labels that the project started with are of none."""
+        return self.chain.rounds_taken(apart_from=GIVEN)
 
     def class_numbers(self, classes: Sequence[str]) -> dict[str, int]:
         """Return the number of every class, in the order of first label; those never seen follow by name.

@@ -16,6 +16,7 @@ import pytest
 
 from ssal.errors import BadInput
 from ssal.labelling.answers import CANNOT_TELL, LABEL, NONE, SKIPPED, Answer
+from ssal.labelling.chain import Chain
 from ssal.labelling.ledger import AUDIT, GIVEN, Entry, Ledger, Said
 
 
@@ -144,7 +145,8 @@ def test_a_class_is_called_otherwise_from_then_on(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.append([entry("a", "cat"), entry("b", "dog")])
     ledger.say([said("c", "cat", round_number=1)])
-    assert ledger.rename("cat", "tiger", "ann") == 2
+    ledger.say([said("a", "cat"), said("a", "cat", who="eve")])
+    assert ledger.rename("cat", "tiger", "ann") == 2, "images: what was said of one, and taken, is one"
     ledger.append([entry("d", "cat", 1)])  # a new class of the old name
     assert ledger.labels() == {"a": "tiger", "b": "dog", "d": "cat"} and ledger.said()[0].answer.label == "tiger"
     assert ledger.class_numbers(["cat", "dog", "tiger"]) == {"tiger": 0, "dog": 1, "cat": 2}
@@ -294,7 +296,16 @@ def test_a_backup_has_what_the_write_ahead_log_alone_holds_and_is_the_ledger(tmp
     assert ledger.labels() == {"a": "cat", "b": "dog", "c": "dog"}
 
 
-def test_a_backup_replaces_nothing_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+def raises(chain: Chain) -> list[str]:
+    """Fail as a disk does while a copy is checked, with all that SQLite keeps beside it."""
+    for end in ("wal", "shm"):
+        chain.path.with_name(f"{chain.path.name}-{end}").touch()
+    raise BadInput("the disk is full")
+
+
+def test_a_backup_replaces_nothing_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.append([entry("a", "cat"), entry("b", "dog")])
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -307,5 +318,9 @@ def test_a_backup_replaces_nothing_and_leaves_nothing_half_written(tmp_path: Pat
         connection.execute("DROP TRIGGER no_update")
         connection.execute("UPDATE ledger SET label = 'dog' WHERE id = 'a'")
     with pytest.raises(BadInput, match="position 1 was changed.*nothing was written"):
+        ledger.chain.backup(tmp_path / "backup.sqlite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    monkeypatch.setattr(Chain, "damages", raises)
+    with pytest.raises(BadInput, match="the disk is full"):
         ledger.chain.backup(tmp_path / "backup.sqlite")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
