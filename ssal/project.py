@@ -12,7 +12,7 @@ from typing import Any
 from ssal import registry
 from ssal.answered import asked_about
 from ssal.artefacts import locked, make_folder, read_json, sweep, write_json
-from ssal.claim import answers_of, claim
+from ssal.claim import answers_of, claim, set_aside_later
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.growing import as_begun, take_given
@@ -53,6 +53,7 @@ def run_project(
         stack.enter_context(tracking(arm.trainer.get("trackers", ()), folder))
         ledger, began_with = Ledger(folder / "ledger.sqlite"), images.fingerprint
         if arm.asks_people:
+            set_aside_later(folder, ledger)
             images, began_with = as_begun(images, folder, new_encoder)
         if images.given:
             take_given(images, ledger, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tiny_project import CELL, RECIPE, answer_csv, name_of, question
 from ssal.artefacts import read_facts, read_tensors
 from ssal.cells import Cell, cells_of, images_of
 from ssal.labelling.ledger import Ledger
+from ssal.labelling.server.question import find_cell
 from ssal.outlook import outlook
 from ssal.recipe import load
 from ssal.signals.kept import OUTPUTS
@@ -164,6 +166,71 @@ def test_names_that_change_places_follow_what_was_said_before_and_after(ssal: Co
     images = images_of(cell_of_project().arm, Path("checkpoints"))
     for id, image in question(2).items():
         assert image["suggestions"][0][0] == names[int(best[images.pool.row(id)])]
+
+
+def go_back_to(backup: str) -> None:
+    """Put a backup in the ledger's place, as `ssal ledger backup` says."""
+    for name in ("ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (CELL / name).unlink(missing_ok=True)
+    shutil.copy(backup, CELL / "ledger.sqlite")
+
+
+def test_a_backup_serves_though_a_later_round_has_begun_since(ssal: CommandLine) -> None:
+    ssal(*RUN)
+    answer_csv(ssal, 0)
+    assert ssal(*RUN).code == 3
+    asked, told = question(1), outlook(cell_of_project()).words()
+    assert ssal("ledger", "backup", "project.yaml", "kept.sqlite").code == 0
+    answer_csv(ssal, 1)
+    assert ssal(*RUN).code == 3
+    filled = CELL / "round_2" / "to_label.csv"
+    filled.write_text(filled.read_text() + "\n")
+    written = filled.read_text()
+    go_back_to("kept.sqlite")
+
+    def page_asks() -> Path | None:
+        return find_cell(Path("project.yaml"), Path("checkpoints")).question()
+
+    assert page_asks() == CELL / "round_1/question", "the page asks what the run waits for"
+    said = ssal(*RUN)
+    assert said.code == 3 and "10 images wait" in said.err and "round_1/to_label.csv" in said.err
+    (warned,) = [line for line in said.log.splitlines() if "no longer there" in line]
+    assert "(round_2)" in warned and "set_aside.replaced_1_" in warned
+    assert not (CELL / "round_2").exists() and page_asks() == CELL / "round_1/question"
+    assert (CELL / "set_aside.replaced_1_round_2/to_label.csv").read_text() == written
+    assert outlook(cell_of_project()).words() == told and question(1) == asked
+    assert "no longer there" not in ssal(*RUN).log
+
+    lines = [f"{id},three" for id in asked]
+    Path("answers.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    assert ssal("answers", "project.yaml", "answers.csv").code == 0
+    assert ssal(*RUN).code == 3 and page_asks() == CELL / "round_2/question"
+    assert {entry.label for entry in Ledger(CELL / "ledger.sqlite").asked_in(1)} == {"three"}
+    answer_csv(ssal, 2)
+    assert ssal(*RUN).code == 0 and "no longer there" not in ssal(*RUN).log
+
+
+def test_a_backup_serves_though_the_project_is_finished_since(ssal: CommandLine) -> None:
+    """A label that a class folder gave is an entry, but ends no round."""
+    Path("project.yaml").write_text(NO_AUDIT)
+    move_to_its_class(sorted(path.name for path in Path("pictures").glob("*.png"))[0])
+    assert ssal(*RUN).code == 3
+    assert ssal("ledger", "backup", "project.yaml", "kept.sqlite").code == 0
+    rounds = 0
+    while True:
+        answer_csv(ssal, rounds)
+        rounds += 1
+        if ssal(*RUN).code == 0:
+            break
+    go_back_to("kept.sqlite")
+    said = ssal(*RUN)
+    assert said.code == 3 and "round_0/to_label.csv" in said.err
+    assert [path.name for path in CELL.glob("round_*")] == ["round_0"]
+    assert len([*CELL.glob("set_aside.replaced_1_round_*")]) == rounds
+    assert "waits for people" in ssal("compare", "project.yaml", "--status").out
+    for number in range(rounds):
+        answer_csv(ssal, number)
+        assert ssal(*RUN).code == (0 if number == rounds - 1 else 3)
 
 
 def cell_of_project() -> Cell:

@@ -70,6 +70,9 @@ def test_the_first_cell_that_waits_is_found(tmp_path: Path) -> None:
         write_question(cell, 0, images=2)
         write_question(cell, 1, images=2)
     assert find_cell(recipe, checkpoints).folder == cells["margin", 2]
+    assert find_cell(recipe, checkpoints).question() == cells["margin", 2] / "round_0" / "question", "as the run does"
+    for cell in cells.values():
+        Ledger(cell / "ledger.sqlite").append([Entry("w", "one", "ann", 0, "margin")])
     assert find_cell(recipe, checkpoints).question() == cells["margin", 2] / "round_1" / "question"
     assert find_cell(recipe, checkpoints, "random").folder == cells["random", 2]
     assert find_cell(recipe, checkpoints, seed=10).folder == cells["margin", 10]

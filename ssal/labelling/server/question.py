@@ -13,8 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ssal.errors import BadInput, listing, nearest
-from ssal.labelling.chain import Chain
-from ssal.labelling.following import Following
+from ssal.labelling.ledger import Ledger
 from ssal.names import recipe_name, typed
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.webp$")]
@@ -137,10 +136,10 @@ class Cell:
         return {int(path.parent.parent.name[6:]): path.parent for path in self.folder.glob(QUESTION) if _counted(path)}
 
     def question(self) -> Path | None:
-        """Return the folder of the question that waits for answers, or None."""
+        """Return the folder of the question that waits for answers, the first that no run has taken, or None."""
         found = self.questions()
-        last = max(found, default=None)
-        return None if last is None or Following(Chain(self.ledger), last).finished else found[last]
+        taken = Ledger(self.ledger).rounds_taken() if found else set()
+        return next((found[number] for number in sorted(found) if number not in taken), None)
 
 
 QUESTION = f"round_*/question/{FILE}"
