@@ -291,6 +291,7 @@ def test_a_backup_has_what_the_write_ahead_log_alone_holds_and_is_the_ledger(tmp
     for path in tmp_path.glob("ledger.sqlite*"):
         path.unlink()
     shutil.copy(tmp_path / "kept" / "backup.sqlite", ledger.path)
+    ledger = Ledger(ledger.path)
     assert ledger.chain.rows() == before and not ledger.chain.damages()
     ledger.append([entry("c", "dog", 2)])
     assert ledger.labels() == {"a": "cat", "b": "dog", "c": "dog"}
