@@ -20,8 +20,9 @@ from ssal.labelling.ledger import Ledger
 from ssal.labelling.naming import Names
 from ssal.learner.train import sources as learner_sources
 from ssal.pretext.pretrain import sources as pretext_sources
+from ssal.question import open_question
 from ssal.recipe import Arm, differences
-from ssal.round import open_question, round_number
+from ssal.round import round_number
 from ssal.tracking import KEPT
 
 log = logging.getLogger("ssal")

@@ -17,6 +17,7 @@ from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.growing import as_begun, take_given
 from ssal.labelling.ledger import Ledger
+from ssal.question import ASKED
 from ssal.recipe import Arm
 from ssal.round import round_number, run_round
 from ssal.tracking import tracking
@@ -111,7 +112,7 @@ def results(arm: Arm, seed: int, folder: Path) -> list[dict[str, Any]]:
     if of_others(folder):
         return rows
     for metrics in sorted(folder.glob("round_*/metrics.json"), key=lambda path: round_number(path.parent)):
-        asked = metrics.with_name("asked.json")
+        asked = metrics.with_name(ASKED)
         cost = read_json(asked) if asked.exists() else {"score_seconds": 0.0, "select_seconds": 0.0}
         rows.append(
             {

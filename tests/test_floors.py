@@ -57,6 +57,7 @@ TOP = {
     "evaluate_encoder": 4,
     "plan": 4,
     "listing": 4,
+    "question": 3,
     "round": 3,
 }
 BESIDE = {
