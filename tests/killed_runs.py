@@ -37,8 +37,8 @@ class Runs:
     ) -> int:
         """Run `ssal words…` and return its exit code, or minus the signal that ended it.
 
-        `die`: (name, before or after, n) sends the signal at the n-th call, from 0, of a stage as ssal.round calls
-        it, of the ledger's `append` or `set_aside`, or of `replace`, which gives a written file its name; `after`:
+        `die`: (name, before or after, n) sends the signal at the n-th call, from 0, of a stage as a round calls it,
+        of the ledger's `append` or `set_aside`, or of `replace`, which gives a written file its name; `after`:
         seconds until it is sent from outside.
         """
         self.count += 1
@@ -85,11 +85,14 @@ def arrange(die: tuple[str, str, int], sent: int) -> None:
     """Make a stage deadly in this process."""
     import pathlib
 
+    import ssal.question
     import ssal.round
     from ssal.labelling.ledger import Ledger
 
     stage, moment, number = die
-    owner: Any = {"append": Ledger, "set_aside": Ledger, "replace": pathlib.Path}.get(stage, ssal.round)
+    owners = {"append": Ledger, "set_aside": Ledger, "replace": pathlib.Path}
+    owners |= {"collect": ssal.question, "choose": ssal.question}
+    owner: Any = owners.get(stage, ssal.round)
     setattr(owner, stage, dying(getattr(owner, stage), moment, number, sent))
 
 
