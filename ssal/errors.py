@@ -49,3 +49,8 @@ def listing(names: Iterable[str], most: int = 5) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return `1 image` or `2 images`; `many` is said of several where an s at the end would not do."""
+    return f"{count} {one}" if count == 1 else f"{count} {many or f'{one}s'}"

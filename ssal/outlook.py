@@ -12,6 +12,7 @@ import numpy as np
 
 from ssal.artefacts import read_facts, read_json, read_tensors
 from ssal.cells import Cell, cells_of
+from ssal.errors import counted
 from ssal.evaluation.measure import AUDITED
 from ssal.evaluation.outlook import IMAGES_FROM, LEARNERS_FROM, Accuracy, Forecast, accuracy, forecast
 from ssal.evaluation.sentences import points
@@ -55,20 +56,21 @@ class Outlook:
             _, labels, now, _ = self.curve[-1]
             lines.append(
                 f"accuracy: {100 * now.mean:.0f} % (95 % interval {100 * now.low:.0f} to {100 * now.high:.0f}) on "
-                f"{now.n} image{'s' * (now.n > 1)} drawn at random and never trained on, after {labels} answers"
+                f"{counted(now.n, 'image')} drawn at random and never trained on, after {counted(labels, 'answer')}"
             )
         if self.size:
             minutes = 0 if self.minutes is None else max(1, round(self.minutes))
-            cost = f", about {minutes} minute{'s' * (minutes > 1)} of answering" if minutes else ""
+            batch = f"next {counted(self.size, 'image')}"
+            cost = f", about {counted(minutes, 'minute')} of answering" if minutes else ""
             if self.next is None:
                 lines.append(
-                    f"next {self.size} images{cost}: what they will add cannot be told yet; that takes {LEARNERS_FROM} "
+                    f"{batch}{cost}: what they will add cannot be told yet; that takes {LEARNERS_FROM} "
                     f"trainings and {IMAGES_FROM} images of the audit"
                 )
             else:
                 gain = self.next
                 lines.append(
-                    f"next {self.size} images{cost}: expected to add {points(gain.gain)} (95 % interval "
+                    f"{batch}{cost}: expected to add {points(gain.gain)} (95 % interval "
                     f"{points(gain.low)} to {points(gain.high)})"
                 )
         return lines
@@ -134,7 +136,7 @@ def ending(recipe: Recipe, checkpoints: Path) -> list[str]:
     asking = [cell for cell in cells_of(recipe, checkpoints) if cell.arm.asks_people]
     answers = sum(Ledger(cell.folder / LEDGER).bought() for cell in asking)
     told = (
-        f"finished: {answers} answers; ssal export {recipe.typed} writes the labels, ssal model {recipe.typed} --to "
-        "model the classifier; a larger acquisition.budget asks for more"
+        f"finished: {counted(answers, 'answer')}; ssal export {recipe.typed} writes the labels, ssal model "
+        f"{recipe.typed} --to model the classifier; a larger acquisition.budget asks for more"
     )
     return [told] if asking else []

@@ -19,7 +19,7 @@ from ssal.data.decode import FORMATS, Unreadable, decode, upright_size
 from ssal.data.folder import folder
 from ssal.data.listing import Listing, content_id
 from ssal.data.split import Divided, Merged, divide, merge
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.errors import listing as some
 
 log = logging.getLogger("ssal")
@@ -91,18 +91,18 @@ class Survey:
         several = f", median shorter side {self.side}" if len({*widths, *heights}) > 1 else ""
         colours = "grey" if self.grey == self.sampled else f"{self.sampled - self.grey} of {self.sampled} in colour"
         colours = "in colour" if not self.grey else colours
-        told = [f"{len(self.merged.entries)} images of {shapes} pixels (width × height{several}), {colours}"]
+        told = [f"{counted(len(self.merged.entries), 'image')} of {shapes} pixels (width × height{several}), {colours}"]
         copies = len(self.merged.duplicates) + len(self.merged.also_in_test)
         named = [f"{path} ({reason})" for path, reason in self.unreadable]
-        told += [f"{copies} exact {'copies' if copies > 1 else 'copy'}, counted once"] * bool(copies)
-        told += [f"{len(named)} file{'s' * (len(named) > 1)} cannot be read: {some(named, 3)}"] * bool(named)
+        told += [f"{counted(copies, 'exact copy', 'exact copies')}, counted once"] * bool(copies)
+        told += [f"{counted(len(named), 'file')} cannot be read: {some(named, 3)}"] * bool(named)
         pairs = [f"{first} and {second}" for first, second in self.merged.conflicts]
         told += [f"images under two labels ({len(pairs)}): {some(pairs, 3)}"] * bool(pairs)
         blank = f"{len(self.blank)} of {self.sampled} looked at are almost of one colour: {some(self.blank, 3)}"
         told += [blank] * bool(self.blank)
         counts = [f"{name} ({count})" for name, count in sorted(self.classes.items())]
         told.append(f"class folders: {some(counts, 10)}" if counts else "no class folders")
-        parts = f"{self.waiting} images without a label, {self.labelled} with one"
+        parts = f"{counted(self.waiting, 'image')} without a label, {self.labelled} with one"
         told.append(parts + (f", {len(self.sides.test)} kept for testing" if self.sides.test else ""))
         return told + [f"note: {note}" for note in self.notes]
 

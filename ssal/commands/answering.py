@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ssal.commands.words import CHECKPOINTS, Checkpoints, Overrides, RecipeFile, load
+from ssal.errors import counted
 
 Arm = Annotated[str, typer.Option(help="Which arm; the first that waits")]
 Seed = Annotated[int | None, typer.Option(help="Which of its seeds; the first that waits")]
@@ -26,7 +27,7 @@ def questions(
     from ssal.exchange import hand_out, open_round
 
     asked = open_round(load(recipe, overrides, checkpoints), checkpoints, arm, seed)
-    typer.echo(f"{len(asked.paths)} images are in {to}: {hand_out(asked, form, to)}")
+    typer.echo(f"{counted(len(asked.paths), 'image is', 'images are')} in {to}: {hand_out(asked, form, to)}")
 
 
 def answers(
@@ -48,4 +49,4 @@ def answers(
     loaded = load(recipe, overrides, checkpoints)
     new, found = take(open_round(loaded, checkpoints, arm, seed), file, accept_valid, who, decides)
     rest = found.words() if found.waiting else f"none waits any more: type ssal run {loaded.typed}"
-    typer.echo(f"{new} new answers from {file}; {rest}")
+    typer.echo(f"{counted(new, 'new answer')} from {file}; {rest}")

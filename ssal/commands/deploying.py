@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ssal.commands.words import CHECKPOINTS, Checkpoints, Overrides, RecipeFile, load
+from ssal.errors import counted
 
 
 def model(
@@ -40,6 +41,6 @@ def predict(
     from ssal.deployment.predict import predict as predicted
 
     found = predicted(model, images, to, top)
-    typer.echo(f"{found.images} images: {to}")
+    typer.echo(f"{counted(found.images, 'image')}: {to}")
     for path, reason in found.unreadable:
         typer.echo(f"unreadable: {path} ({reason})", err=True)

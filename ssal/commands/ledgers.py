@@ -9,7 +9,7 @@ import typer
 
 from ssal.artefacts import read_json
 from ssal.commands.words import CHECKPOINTS, FAILED, Checkpoints, Overrides, RecipeFile, load
-from ssal.errors import BadInput, listing
+from ssal.errors import BadInput, counted, listing
 from ssal.labelling.settle import this_user
 from ssal.names import recipe_name, typed
 
@@ -34,7 +34,7 @@ def verify(
     for one in _ledgers(recipe, overrides, checkpoints, arm, seed):
         rows, damages = one.chain.rows(), one.chain.damages()
         whole = whole and not damages
-        told = "; ".join(damages) or f"{len(rows)} rows, as they were written"
+        told = "; ".join(damages) or f"{counted(len(rows), 'row')}, as they were written"
         typer.echo(f"{one.path}: {told}" + (f"; last digest {rows[-1]['digest'][:16]}" if rows else ""))
     if not whole:
         raise typer.Exit(FAILED)
@@ -76,8 +76,8 @@ def backup(
     check_outside(file, {"path": data.get("path")}, option="")
     rows = one.chain.backup(file)
     typer.echo(
-        f"{file}: {rows} rows, as they were written. To go back to it end run and page, remove {one.path}-wal and "
-        f"{one.path}-shm where they are, and copy it to {one.path}"
+        f"{file}: {counted(rows, 'row')}, as they were written. To go back to it end run and page, remove "
+        f"{one.path}-wal and {one.path}-shm where they are, and copy it to {one.path}"
     )
 
 

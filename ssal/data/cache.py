@@ -25,7 +25,7 @@ from ssal.data import decode as decoding
 from ssal.data.decode import Unreadable, decode, upright_size
 from ssal.data.lazy import LazyPixels
 from ssal.data.listing import Listing, content_id
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.errors import listing as some
 from ssal.fingerprints import fingerprint, source_fingerprint
 
@@ -192,6 +192,6 @@ def _pass(
 
 
 def _several_sizes(sizes: Counter[tuple[int, int]]) -> str:
-    seen = some(f"{height}×{width} ({count} images)" for (height, width), count in sizes.most_common())
+    seen = some(f"{height}×{width} ({counted(count, 'image')})" for (height, width), count in sizes.most_common())
     shorter = min(min(pair) for pair in sizes)
     return f"data.size: the images differ in size: {seen} (height×width); type data.size={min(shorter, 224)}"

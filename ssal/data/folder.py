@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from ssal.data.decode import ENDINGS
 from ssal.data.listing import UNLABELLED, Item, Listing
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.errors import listing as some
 from ssal.fingerprints import fingerprint
 from ssal.registry import dataset
@@ -60,7 +60,7 @@ def folder(*, path: str = "") -> Listing:
         items.append(Item("/".join(whole), _class(parts[1:] if parted else parts), part))
         kept.append(file)
     if aside:
-        counts = some(f"{name} ({count} images)" for name, count in aside.items())
+        counts = some(f"{name} ({counted(count, 'image')})" for name, count in aside.items())
         notes.append(f"left aside, neither in train/ nor in test/: {counts}")
     endings = Counter(PurePosixPath(_shown(f.path)).suffix or "no ending" for f in files if not _is_image(f.path))
     if endings:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ssal.data.lazy import LazyPixels
-from ssal.errors import BadInput, listing, nearest
+from ssal.errors import BadInput, counted, listing, nearest
 
 
 class ImageSet:
@@ -141,22 +141,22 @@ class Images:
         labels = f"labels: {'hidden until asked for' if self.hidden else 'given'}: {known} of {len(self.pool)}"
         lines = [counts, f"classes: {len(self.classes)} ({names})", labels, f"split: {report['split']}"]
         lines.append(f"pixels: {report['mode']}")
-        for key, says in _SAYS.items():
+        for key, (what, why) in _SAYS.items():
             if report[key]:
                 shown = listing((entry if isinstance(entry, str) else _pair(entry) for entry in report[key]), 3)
-                lines.append(f"{len(report[key])} {says}: {shown}")
+                lines.append(f"{counted(len(report[key]), what)}{why}: {shown}")
         return lines + [f"note: {note}" for note in report["notes"]]
 
 
 _SAYS = {
-    "duplicates": "exact duplicates, kept once",
-    "also_in_test": "pool images left out because the test set has them",
-    "group_in_test": "pool images left out because their group is in the test set",
-    "conflicts": "images left out because they stand under two labels",
-    "test_without_label": "test images left out because they have no label",
-    "unreadable": "unreadable images left out",
+    "duplicates": ("exact duplicate", ", kept once"),
+    "also_in_test": ("pool image", " left out because the test set has the same"),
+    "group_in_test": ("pool image", " left out because the test set has others of the group"),
+    "conflicts": ("image", " left out for standing under two labels"),
+    "test_without_label": ("test image", " left out for want of a label"),
+    "unreadable": ("unreadable image", " left out"),
 }
-"""Lists of the report -> how the summary names them."""
+"""Lists of the report -> how the summary names one of them, and what became of it."""
 
 
 def _pair(entry: Any) -> str:

@@ -105,7 +105,7 @@ def divide(entries: Sequence[Entry], *, test_fraction: float, group_by: str | No
     test_groups = {groups[entry.id] for entry in test} if group_by is not None else set()
     pool = [entry for entry in rest if groups[entry.id] not in test_groups]
     if not chosen and all(entry.label is None for entry in entries):
-        sentence = "no image has a label yet, so there is no test set and no evaluation"
+        sentence = "no image came with a label, so there is no test set"
     return Divided(
         pool,
         test,

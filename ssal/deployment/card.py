@@ -14,7 +14,7 @@ from ssal.artefacts import read_json
 from ssal.conclude import environment
 from ssal.deployment.classifier import CONFIG, ONNX, WEIGHTS
 from ssal.deployment.graph import INPUT, OUTPUT, TOLERANCE
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.evaluation.statistics import share_interval
 from ssal.labelling.answers import NONE, SHOWN
 from ssal.labelling.ledger import AUDIT, GIVEN, Entry
@@ -44,7 +44,8 @@ def card(recipe: Recipe, stand: Standing, config: Mapping[str, Any], compared: i
     parts = {
         f"{recipe.name}: a classifier of {len(classes)} classes": [
             f"It says which of {len(classes)} classes an image shows, and how sure it is. It learned from "
-            f"{config['labels']} labelled images of {pool}; the last answer came on {config['last_answer'][:10]}."
+            f"{counted(config['labels'], 'labelled image')} of {pool}; the last answer came on "
+            f"{config['last_answer'][:10]}."
         ],
         "Use": _use(config, compared),
         "Data": _bullets(
@@ -87,20 +88,23 @@ def _use(config: Mapping[str, Any], compared: int) -> list[str]:
 def _came(entries: Sequence[Entry], pool: int, citing: Citing) -> list[str]:
     """Say how many answers there were, who asked for them and who gave them."""
     without = sum(entry.label is None for entry in entries)
-    lines = [f"{len(entries)} answers on {pool} images: {len(entries) - without} with a class, {without} without one"]
+    told = f"{counted(len(entries), 'answer')} on {counted(pool, 'image')}"
+    lines = [f"{told}: {len(entries) - without} with a class, {without} without one"]
     for strategy, count in Counter(entry.strategy for entry in entries).items():
         who = _answered_by({entry.who for entry in entries if entry.strategy == strategy})
         if strategy == GIVEN:
             lines.append(f"{count} came with the data")
             continue
         if strategy == AUDIT:
-            lines.append(f"{count} were drawn at random, answered by {who}, and only measure accuracy")
+            lines.append(
+                f"{counted(count, 'was', 'were')} drawn at random, answered by {who}, to measure accuracy alone"
+            )
             continue
         try:
             asked = citing.method(registry.find("strategy", strategy))
         except BadInput:  # a file of one's own that is gone by now
             asked = shown(Path(strategy).name)
-        lines.append(f"{count} were asked for by {asked} and answered by {who}")
+        lines.append(f"{counted(count, 'was', 'were')} asked for by {asked} and answered by {who}")
     return lines
 
 
@@ -142,7 +146,7 @@ def _accuracy(metrics: Mapping[str, Any], config: Mapping[str, Any], stand: Stan
     if audit := config.get("audit"):
         seen = "" if stand.cell.arm.pretext_method == "none" else " (the encoder, which takes no labels, has seen them)"
         lines.append(
-            f"audit: {_share(audit['accuracy'])} of {audit['images']} images that were drawn at random, answered like "
+            f"audit: {_share(audit['accuracy'])} of {counted(audit['images'], 'image')} drawn at random, answered like "
             f"the others, and kept out of training{seen}, 95 % interval from "
             f"{_share(audit['low'])} to {_share(audit['high'])}"
         )

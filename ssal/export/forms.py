@@ -17,7 +17,7 @@ from ssal.audit import Suspect, suspects_text
 from ssal.cells import Cell
 from ssal.data.images import Images
 from ssal.data.listing import Content
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.export.labelled import Labelled, coco, write_class_folders
 from ssal.export.pseudo_labels import PseudoLabels
 from ssal.handout import contents_of
@@ -95,7 +95,7 @@ def _told(material: Material, name: str) -> list[str]:
         "not among them, since people differ and a third look decides": len(differ),
     }
     lines = [f"  {what}: {count}" for what, count in told.items() if count]
-    return [f"{name}: {len(entries)} answers: {', '.join(counts)}", *lines]
+    return [f"{name}: {counted(len(entries), 'answer')}: {', '.join(counts)}", *lines]
 
 
 def _labels_text(material: Material) -> str:
@@ -115,8 +115,8 @@ def _write_pseudo_labels(work: Path, pseudo: PseudoLabels | str) -> list[str]:
     rows = ([r.id, shown_path(r.path), r.label, f"{r.confidence:.6f}"] for r in pseudo.rows)
     write_text(work / PSEUDO_LABELS, _csv(PSEUDO_COLUMNS, rows))
     return [
-        f"{PSEUDO_LABELS}: {len(pseudo.rows)} images without an answer, as the classifier of round {pseudo.round} "
-        f"takes them, which learned from {pseudo.labels} labels"
+        f"{PSEUDO_LABELS}: {counted(len(pseudo.rows), 'image')} without an answer, as the classifier of round "
+        f"{pseudo.round} takes them, which learned from {counted(pseudo.labels, 'label')}"
     ]
 
 
@@ -125,7 +125,7 @@ def _write_suspects(work: Path, suspects: list[Suspect] | str) -> list[str]:
         return [f"no {SUSPICIOUS}: {suspects}"]
     differ = [suspect for suspect in suspects if suspect.differs]
     write_text(work / SUSPICIOUS, suspects_text(differ))
-    return [f"{SUSPICIOUS}: {len(differ)} of {len(suspects)} labels differ from what similar images say"]
+    return [f"{SUSPICIOUS}: {len(differ)} of {counted(len(suspects), 'label')} differ from what similar images say"]
 
 
 def _labelled(material: Material, above: float | None) -> tuple[list[Labelled], str]:
@@ -136,10 +136,10 @@ def _labelled(material: Material, above: float | None) -> tuple[list[Labelled], 
         for entry in material.answers.entries
         if entry.label is not None and entry.id in pool
     ]
-    told = f"{len(found)} labelled images"
+    told = counted(len(found), "labelled image")
     if above is not None and isinstance(pseudo, PseudoLabels):
         sure = [Labelled(*row) for row in pseudo.rows if row.confidence >= above]
-        return found + sure, f"{told} and {len(sure)} pseudo-labels of confidence {above:g} or more"
+        return found + sure, f"{told} and {counted(len(sure), 'pseudo-label')} of confidence {above:g} or more"
     return found, told
 
 

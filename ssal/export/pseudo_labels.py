@@ -10,6 +10,7 @@ import torch
 
 from ssal import loop
 from ssal.data import batches
+from ssal.errors import counted
 from ssal.evaluation.outlook import IMAGES_FROM
 from ssal.export.calibration import Calibration, calibrate
 from ssal.labelling.answers import SKIPPED
@@ -71,7 +72,8 @@ class PseudoLabels:
         if self.own_temperature is not None:
             own += f", with the temperature of {self.own_temperature:.2f} that it fitted to its own labels"
         if measured is None:
-            why = f"{images} images of the audit have a class, and that takes {IMAGES_FROM}"
+            have = counted(images, "image of the audit has", "images of the audit have")
+            why = f"{have} a class, and that takes {IMAGES_FROM}"
             if not self.audited:
                 why = "there is no audit; labelling.audit=0.1 asks for one"
             return [f"confidence: {own}; how far it can be trusted cannot be told: {why}"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ssal.errors import counted
 from ssal.labelling.answers import SKIPPED, Answer
 from ssal.labelling.files.words import plain
 
@@ -119,13 +120,13 @@ class Outcome:
     def words(self) -> str:
         """Return how many images wait, and for what; to be said only where some do."""
         count = len(self.waiting)
-        told = f"{count} images wait for labels" if count > 1 else f"{count} image waits for labels"
+        told = f"{counted(count, 'image waits', 'images wait')} for labels"
         if self.differ:
             third = "a third look decides, on the page or by ssal answers --decides"
             told += f", on {len(self.differ)} of which people differ ({third})"
         if self.second:
             told += (
-                f", of which {len(self.second)} wait{'s' * (len(self.second) == 1)} for a second person "
+                f", of which {counted(len(self.second), 'waits', 'wait')} for a second person "
                 "(where there is none: labelling.asked_of_two=0)"
             )
         return told

@@ -148,7 +148,7 @@ def test_all_unreadable(tmp_path: Path) -> None:
 def test_images_of_several_sizes_need_one(tmp_path: Path) -> None:
     source = class_folders(tmp_path / "data")
     save(picture(900, size=(30, 20)), source / "red" / "wide.png")
-    with pytest.raises(BadInput, match=r"12×12 \(30 images\), 20×30 \(1 images\).*type data.size=12"):
+    with pytest.raises(BadInput, match=r"12×12 \(30 images\), 20×30 \(1 image\).*type data.size=12"):
         folder_images(tmp_path / "checkpoints", source)
     assert folder_images(tmp_path / "checkpoints", source, size=10).pool.shape == (3, 10, 10)
 

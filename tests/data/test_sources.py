@@ -38,7 +38,7 @@ def test_folder_leaves_other_things_aside_and_says_so(tmp_path: Path) -> None:
     images = folder_images(tmp_path / "checkpoints", source)
     assert len(images.pool) == 18
     notes = "\n".join(images.report["notes"])
-    assert "validation/ (1 images)" in notes and "1 × .md" in notes and "1 × .txt" in notes
+    assert "validation/ (1 image)" in notes and "1 × .md" in notes and "1 × .txt" in notes
 
 
 def test_folders_within_class_folders_and_upper_case_endings(tmp_path: Path) -> None:

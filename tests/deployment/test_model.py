@@ -239,7 +239,7 @@ def test_the_card_names_nobody_and_shows_names_as_text() -> None:
     asked = [Entry(str(n), "a", who, 0, "margin") for n, who in enumerate(("Ada", "ada ", "<b>@x.org", "oracle"))]
     told = " ".join(_came([*asked, Entry("9", "a", "Ada", 0, "gone.py:<i>[x](y)")], 9, Citing()))
     assert "4 were asked for by margin (Scheffer et al., 2001) and answered by 2 people" in told
-    assert "1 were asked for by gone.py:&lt;i&gt;\\[x\\](y) and answered by one person" in told
+    assert "1 was asked for by gone.py:&lt;i&gt;\\[x\\](y) and answered by one person" in told
     assert "da" not in told and "x.org" not in told
     assert shown("<img src=x> a|b\n# `c` *d* _e_ & ~~f~~") == (
         "&lt;img src=x&gt; a\\|b \\# \\`c\\` \\*d\\* \\_e\\_ &amp; \\~\\~f\\~\\~"

@@ -37,7 +37,7 @@ def test_a_question_comes_as_it_was_written(tmp_path: Path) -> None:
             ({"people": 0}, "people"), ({"people": 3}, "people"), ({"people": True}, "people"),
             ({"suggestions": [["one", 1.5]]}, "suggestions"),
             ({"neighbours": [{"file": "x/y.webp", "label": "a"}]}, "file"),
-            ({"file": "gone.webp"}, "1 images are not there"),
+            ({"file": "gone.webp"}, "1 image is not there"),
             ({"neighbours": [{"file": "n.webp", "label": "a"}]}, "n.webp"),
         )),
     ],

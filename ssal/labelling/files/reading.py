@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.labelling.answers import SHOWN, SKIPPED, Answer
 from ssal.labelling.files.asked import Asked
 from ssal.labelling.files.questions import shown_path
@@ -53,7 +53,9 @@ def accepted(read: Read, accept_valid: bool = False) -> dict[str, Answer]:
     for note in read.notes:
         log.warning("%s", note)
     if read.problems and not accept_valid:
-        valid = f", or take the {len(read.answers)} other answers with --accept-valid" if read.answers else ""
+        valid = (
+            f", or take the {counted(len(read.answers), 'other answer')} with --accept-valid" if read.answers else ""
+        )
         raise BadInput("\n".join([*read.problems, f"Nothing was taken. Mend what is listed and run again{valid}"]))
     for problem in read.problems:
         log.warning("%s; left out", problem)

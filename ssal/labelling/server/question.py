@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ssal.errors import BadInput, listing, nearest
+from ssal.errors import BadInput, counted, listing, nearest
 from ssal.labelling.ledger import Ledger
 from ssal.names import recipe_name, typed
 
@@ -101,10 +101,8 @@ def read_question(folder: Path) -> tuple[Question, str]:
     named = {image.file for image in question.images} | {n.file for image in question.images for n in image.neighbours}
     missing = sorted(name for name in named if (folder / name).is_symlink() or not (folder / name).is_file())
     if missing:
-        raise BadInput(
-            f"{folder}: {len(missing)} images are not there ({listing(missing)}); remove {folder} and run the recipe "
-            "again, which makes it anew"
-        )
+        told = f"{counted(len(missing), 'image is', 'images are')} not there ({listing(missing)})"
+        raise BadInput(f"{folder}: {told}; remove {folder} and run the recipe again, which makes it anew")
     key = json.dumps([str(folder), *([image.id, image.file] for image in question.images)])
     return question, hashlib.sha256(key.encode()).hexdigest()[:16]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.labelling.server.app import make_app
 from ssal.labelling.server.guard import is_loopback
 from ssal.labelling.server.place import Place
@@ -53,7 +53,8 @@ def serve(
         app = make_app(place, recipe=recipe.name, command=command, who=known, host=host, port=taken, token=token)
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{own_address() if host in ('0.0.0.0', '::') else shown}:{taken}/"
-        say(f"{len(place.current().question.images)} images are asked about ({cell.arm}, seed {cell.seed})")
+        asked = counted(len(place.current().question.images), "image is", "images are")
+        say(f"{asked} asked about ({cell.arm}, seed {cell.seed})")
         say(f"answer here: {address}" + (f"?token={token}" if token else ""))
         say("every answer is on disk at once; Ctrl+C ends this page")
         if opens and token is None and _has_screen():
