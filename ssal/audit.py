@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from ssal.labelling.ledger import Entry
 from ssal.learner.label_quality import label_disagreement
 from ssal.pretext.encoder import Encoder
 from ssal.recipe import Recipe
-from ssal.spreadsheet import cells, from_cell
+from ssal.spreadsheet import read_table, table_text
 from ssal.standing import encoder_of
 
 log = logging.getLogger("ssal")
@@ -107,22 +105,18 @@ def suspects_of(
 
 def suspects_text(suspects: Sequence[Suspect]) -> str:
     """Return suspects as CSV, ranked as they stand."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for rank, s in enumerate(suspects, start=1):
-        disagreement = "" if s.disagreement is None else f"{s.disagreement:.6f}"
-        table.writerow(cells([rank, s.id, s.path, s.label, s.propagated, disagreement]))
-    return text.getvalue()
+    rows = (
+        (rank, s.id, s.path, s.label, s.propagated, "" if s.disagreement is None else f"{s.disagreement:.6f}")
+        for rank, s in enumerate(suspects, start=1)
+    )
+    return table_text(COLUMNS, rows)
 
 
 def read_audit(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of `folder`/audit.csv whose label differs from what reaches the image; empty without the file."""
     if not (folder / AUDIT).exists():
         return []
-    with (folder / AUDIT).open(newline="", encoding="utf-8") as file:
-        rows = [{name: from_cell(text) for name, text in row.items()} for row in csv.DictReader(file)]
-    return [row for row in rows if row["propagated"] not in ("", row["label"])]
+    return [row for row in read_table(folder / AUDIT) if row["propagated"] not in ("", row["label"])]
 
 
 def _cell(recipe: Recipe, checkpoints: Path, arm: str, seed: int | None) -> Cell:

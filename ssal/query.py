@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import shutil
 import time
 from collections import Counter
@@ -30,6 +28,7 @@ from ssal.registry import Method
 from ssal.signals.afterwards import accompany
 from ssal.signals.collect import collect
 from ssal.signals.watch import Watch
+from ssal.spreadsheet import read_table, table_text
 from ssal.standing import Standing, standing
 from ssal.streams import generator
 
@@ -116,8 +115,7 @@ def read_query(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
     metrics = folder / found["arm"] / f"seed_{found['seed']}" / f"round_{found['round']}" / "metrics.json"
     if not metrics.exists() or read_json(metrics)["learner_folder"] != found["learner_folder"]:
         return {}, []
-    with (folder / PICKS).open(newline="", encoding="utf-8") as file:
-        return found, list(csv.DictReader(file))
+    return found, read_table(folder / PICKS)
 
 
 def _wanted(recipe: Recipe, arm: Arm, strategies: str) -> dict[str, Wanted]:
@@ -246,14 +244,12 @@ def _write(folder: Path, wanted: Mapping[str, Wanted], stand: Standing, asked: A
         facts["fitted_afterwards"] = bool(fits & set(sources))
         facts["choosing_seconds"] = asked.seconds[name]
         facts["seconds"] = asked.seconds[name] + sum(watch.seconds.get(source, 0.0) for source in sources)
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow([*COLUMNS, *(ORACLE_COLUMNS if labels else ())])
+    rows = []
     for name, choices in asked.chosen.items():
         for c in choices:
-            path, score = images.pool.paths[images.pool.row(c.id)], "" if c.score is None else repr(c.score)
+            path, score = images.pool.paths[images.pool.row(c.id)], "" if c.score is None else c.score
             truth = [labels[c.id], int(labels[c.id] != predicted[c.id])] if labels else []
-            rows.writerow([name, c.rank, c.id, path, score, predicted[c.id], *truth])
-    write_text(folder / PICKS, text.getvalue())
+            rows.append([name, c.rank, c.id, path, score, predicted[c.id], *truth])
+    write_text(folder / PICKS, table_text([*COLUMNS, *(ORACLE_COLUMNS if labels else ())], rows))
     write_json(folder / QUERY, answer)
     return answer

@@ -12,10 +12,9 @@ from PIL import Image
 
 from ssal import registry
 from ssal.audit import AUDIT, Suspect, read_audit, suspects_text
-from ssal.export.forms import _csv
 from ssal.labelling.files.csv_answers import csv_text, read_csv
 from ssal.labelling.files.questions import Question
-from ssal.spreadsheet import cell, cells, from_cell
+from ssal.spreadsheet import cell, from_cell, line, read_table, table_text
 
 ODD = "=1+1.png", "+a", "-a", "@a", "\ta", "\ra", "'=a", "''+a", "'a", "a=1", "", "'"
 
@@ -26,11 +25,16 @@ def test_a_cell_is_never_computed_and_comes_back(text: str) -> None:
 
 
 def test_numbers_stay_numbers() -> None:
-    assert cells([-1, -0.5, "-1", "a", None]) == [-1, -0.5, "'-1", "a", None]
+    assert line([-1, -0.5, "-1", "a", None]) == "-1,-0.5,'-1,a,\n"
+
+
+def test_a_table_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(table_text(("path", "rank"), [[name, 1] for name in ODD]), newline="")
+    assert read_table(tmp_path / "a.csv") == [{"path": name, "rank": "1"} for name in ODD]
 
 
 def test_what_is_exported_and_audited_is_guarded_and_read_back(tmp_path: Path) -> None:
-    assert list(csv.reader(_csv(("path",), [[name] for name in ODD[:4]]).splitlines())) == [
+    assert list(csv.reader(table_text(("path",), [[name] for name in ODD[:4]]).splitlines())) == [
         ["path"], ["'=1+1.png"], ["'+a"], ["'-a"], ["'@a"],
     ]  # fmt: skip
     suspect = Suspect("0", "=1+1.png", "+1", "-1", 0.5)
@@ -57,7 +61,7 @@ def test_a_table_of_labels_is_a_manifest(tmp_path: Path) -> None:
     for name in ("=1.png", "'=2.png", "3.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     rows = [["=1.png", "+1"], ["'=2.png", "-1"], ["3.png", "two"]]
-    (tmp_path / "labels.csv").write_text(_csv(("path", "label"), rows))
+    (tmp_path / "labels.csv").write_text(table_text(("path", "label"), rows))
     found = registry.find("dataset", "csv").call(path=str(tmp_path / "labels.csv"))
     assert not found.problems and [(item.path, item.label) for item in found.items] == [tuple(row) for row in rows]
     (tmp_path / "own.csv").write_text("path,label\n'=2.png,a\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import sys
 import time
@@ -27,7 +26,7 @@ from ssal.data.listing import Listing
 from ssal.deployment.classifier import Loaded, load
 from ssal.errors import BadInput
 from ssal.neighbours import full_precision
-from ssal.spreadsheet import cells
+from ssal.spreadsheet import line
 
 log = logging.getLogger("ssal")
 BATCH, BATCH_BYTES = 256, 2**26
@@ -79,8 +78,7 @@ def _write(file: IO[str], loaded: Loaded, listing: Listing, names: list[str], to
     """Write the rows; return path and reason of what cannot be read."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier, unreadable = loaded.classifier.to(device), []
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow(["path", *(f"{word}{'' if n == 1 else f'_{n}'}" for n in range(1, top + 1) for word in COLUMNS)])
+    file.write(line(["path", *(f"{word}{'' if n == 1 else f'_{n}'}" for n in range(1, top + 1) for word in COLUMNS)]))
     with _progress(len(listing.items)) as advance, torch.inference_mode(), full_precision():
         for batch in batches(listing, loaded.shape):
             confidences, classes = [], []
@@ -90,7 +88,7 @@ def _write(file: IO[str], loaded: Loaded, listing: Listing, names: list[str], to
             for number in batch.items:
                 said = zip(*row_of[number], strict=True) if number in row_of else ()
                 found = [value for name, share in said for value in (names[name], f"{share:.6f}")]
-                table.writerow(cells([listing.items[number].path, *(found or [""] * 2 * top)]))
+                file.write(line([listing.items[number].path, *(found or [""] * 2 * top)]))
             unreadable += [(listing.items[number].path, reason) for number, reason in batch.reasons.items()]
             advance(len(batch.items))
     return unreadable

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from ssal.handout import contents_of
 from ssal.labelling.answers import LABEL, SHOWN
 from ssal.labelling.files.questions import shown_path
 from ssal.labelling.ledger import AUDIT, GIVEN, Entry
-from ssal.spreadsheet import cells
+from ssal.spreadsheet import table_text
 
 FORMS = CSV, FOLDERS, COCO = ("csv", "folders", "coco")
 OF_IMAGES = (FOLDERS, COCO)
@@ -106,14 +104,14 @@ def _labels_text(material: Material) -> str:
         said = (entry.id, path, entry.label or "", entry.kind, entry.round, entry.who, entry.at)
         return [*said, "" if entry.seconds is None else entry.seconds, entry.strategy]
 
-    return _csv(COLUMNS, map(row, material.answers.entries))
+    return table_text(COLUMNS, map(row, material.answers.entries))
 
 
 def _write_pseudo_labels(work: Path, pseudo: PseudoLabels | str) -> list[str]:
     if isinstance(pseudo, str):
         return [f"no {PSEUDO_LABELS}: {pseudo}"]
     rows = ([r.id, shown_path(r.path), r.label, f"{r.confidence:.6f}"] for r in pseudo.rows)
-    write_text(work / PSEUDO_LABELS, _csv(PSEUDO_COLUMNS, rows))
+    write_text(work / PSEUDO_LABELS, table_text(PSEUDO_COLUMNS, rows))
     return [
         f"{PSEUDO_LABELS}: {counted(len(pseudo.rows), 'image')} without an answer, as the classifier of round "
         f"{pseudo.round} takes them, which learned from {counted(pseudo.labels, 'label')}"
@@ -157,9 +155,3 @@ def _content(material: Material) -> Callable[[str], Content]:
             ) from error
 
     return checked
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *map(cells, rows)])
-    return text.getvalue()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from ssal.labelling.files.csv_table import SAVE_AS, table, texts
 from ssal.labelling.files.questions import Question, shown_path
 from ssal.labelling.files.reading import Read, Reading, content_of
 from ssal.labelling.files.words import Unclear, Words
-from ssal.spreadsheet import cells, from_cell
+from ssal.spreadsheet import from_cell, table_text
 
 COLUMNS = ("id", "path", "label", "comment")
 SUGGESTIONS = ("suggested", "confidence")
@@ -26,14 +24,12 @@ def csv_text(questions: Sequence[Question]) -> str:
     Suggestions and their confidence are columns of it where any image has one.
     """
     suggests = any(question.suggested is not None for question in questions)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(SUGGESTIONS if suggests else ())])
+    columns, rows = [*COLUMNS, *(SUGGESTIONS if suggests else ())], []
     for question in questions:
         confidence = "" if question.confidence is None else f"{question.confidence:.3f}"
         suggestion = [question.suggested or "", confidence] if suggests else []
-        writer.writerow(cells([question.id, shown_path(question.path), "", "", *suggestion]))
-    return text.getvalue()
+        rows.append([question.id, shown_path(question.path), "", "", *suggestion])
+    return table_text(columns, rows)
 
 
 def read_csv(
