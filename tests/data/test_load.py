@@ -95,7 +95,7 @@ def test_duplicates_collapse_and_are_reported(tmp_path: Path) -> None:
     after = folder_images(tmp_path / "checkpoints", source)
     assert after.pool.ids == before.pool.ids and after.test.ids == before.test.ids
     assert after.report["duplicates"] == [("red/copy.png", "red/03.png")]
-    assert any("1 exact duplicates" in line for line in after.summary())
+    assert any("1 exact duplicate," in line for line in after.summary())
 
 
 def test_one_image_under_two_labels(tmp_path: Path) -> None:

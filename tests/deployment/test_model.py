@@ -228,7 +228,7 @@ def test_the_card_has_the_ledgers_numbers(tmp_path: Path) -> None:
     assert table == {name: (labels.count(name), tested.count(name)) for name in stand.images.classes}
     metrics = json.loads((stand.cell.folder / "round_0" / "metrics.json").read_text())
     assert f"test: {100 * metrics['accuracy']:.1f} % of {len(tested)} images right" in card
-    assert "87.5 % of 32 images that were drawn at random" in card and "from 70.0 % to 95.0 %" in card
+    assert "87.5 % of 32 images drawn at random" in card and "from 70.0 % to 95.0 %" in card
     assert max(entry.at for entry in entries) == "2026-01-32" and "last answer 2026-01-32" in card
     assert f"{WITHOUT} answers without a class, such as none of the classes, were not learned from" in card
     assert "Chen, T." in card.partition("## References")[2]

@@ -26,7 +26,7 @@ import ssal.standing
 from ssal.acquisition.chosen import read_chosen
 from ssal.artefacts import read_facts, read_json, read_tensors
 from ssal.cells import images_of
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.export.export import export
 from ssal.export.place import files_in
 from ssal.labelling import ledger as ledgers
@@ -141,7 +141,8 @@ def check_second(said: Said, labels: dict[str, str]) -> None:
     audited = [row for row in table(TO / "labels.csv") if row["strategy"] == AUDIT]
     with_class = sum(row["kind"] == LABEL for row in audited)
     assert f"never trained on (strategy `audit`): {len(audited)}" in said.out and len(audited) == 2
-    assert f"cannot be told: {with_class} images of the audit have a class, and that takes 30" in said.out
+    assert f"cannot be told: {counted(with_class, 'image of the audit has', 'images of the audit have')}" in said.out
+    assert " a class, and that takes 30" in said.out
     coco = json.loads((TO / "coco.json").read_text())
     sure = {row["id"]: row["label"] for row in pseudo if float(row["confidence"]) >= 0.25}
     assert len(sure) > 0 and f"{len(sure)} pseudo-labels of confidence 0.25 or more" in said.out
