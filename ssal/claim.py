@@ -1,20 +1,18 @@
-"""Whose a run's folder is: what it was made by and from, what may change while it goes on, and how it is cleared."""
+"""Whose a run's folder is: what it was made by and from, and what may change while it goes on."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ssal import registry
 from ssal.artefacts import read_json, write_json
+from ssal.clearing import clear
 from ssal.data.images import Images
 from ssal.errors import BadInput, listing
 from ssal.fingerprints import file_fingerprint, fingerprint, source_fingerprint
-from ssal.growing import BEGAN_WITH
 from ssal.labelling.ask import begun
 from ssal.labelling.ledger import Ledger
 from ssal.labelling.naming import Names
@@ -23,7 +21,6 @@ from ssal.pretext.pretrain import sources as pretext_sources
 from ssal.question import open_question
 from ssal.recipe import Arm, differences
 from ssal.round import round_number
-from ssal.tracking import KEPT
 
 log = logging.getLogger("ssal")
 
@@ -35,7 +32,7 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
     or networks, the rounds are only measured again.
     """
     if (folder / "replaced.json").exists():
-        _clear(folder)
+        clear(folder)
     record, now = folder / "run.json", _made_by(arm, images)
     if record.exists():
         before = read_json(record)
@@ -55,7 +52,7 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
             )
         if changed or arm.budget < committed:
             record.rename(folder / "replaced.json")
-            _clear(folder)
+            clear(folder)
         elif _measured_by(before) != _measured_by(now):
             (folder / "finished.json").unlink(missing_ok=True)
             for metrics in folder.glob("round_*/metrics.json"):
@@ -209,48 +206,3 @@ def _committed(folder: Path) -> int:
         if begun(place) and not ledger.asked_in(round_number(place)) and (question := open_question(place)):
             waiting += question["size"]
     return ledger.bought() + waiting
-
-
-def set_aside_later(folder: Path, ledger: Ledger) -> None:
-    """Set aside the rounds behind the first without an entry: they began with a ledger that is no longer there.
-
-    They keep what people wrote into their tables, under names by which nothing reads them.
-    """
-    first, free = 1 + max(ledger.rounds_taken(), default=-1), _free(folder)
-    later = [place for place in sorted(folder.glob("round_*"), key=round_number) if round_number(place) > first]
-    if not later:
-        return
-    log.warning(
-        "%s: the answers of round %d are not in the ledger, though later rounds stand (%s): they are of a ledger that "
-        "is no longer there, and are kept as set_aside.replaced_%d_..., and asked anew",
-        folder,
-        first,
-        listing(place.name for place in later),
-        free,
-    )
-    (folder / "finished.json").unlink(missing_ok=True)
-    for place in later:
-        place.rename(folder / f"set_aside.replaced_{free}_{place.name}")
-
-
-def _free(folder: Path) -> int:
-    """Return the first number under which nothing that was replaced is kept."""
-    return next(n for n in count(1) if not [*folder.glob(f"*.replaced_{n}[._]*")])
-
-
-def _clear(folder: Path) -> None:
-    """Clear a run's folder for another recipe; what people wrote is kept under other names.
-
-    replaced.json, as run.json is called meanwhile, goes last: a clearing that was killed is brought to its end.
-    """
-    ledger, free = folder / "ledger.sqlite", _free(folder)
-    for item in folder.glob("round_*"):  # before the ledger, so that no page that is open asks of them beside the next
-        if (item / "to_label.csv").exists():
-            (item / "to_label.csv").rename(folder / f"to_label.replaced_{free}_{item.name}.csv")
-        shutil.rmtree(item)
-    if ledger.exists():
-        Ledger(ledger).set_aside(folder / f"ledger.replaced_{free}.sqlite")
-        log.warning("%s: the labels of before are kept in ledger.replaced_%d.sqlite", folder, free)
-    for name in ("finished.json", BEGAN_WITH, *KEPT):
-        (folder / name).unlink(missing_ok=True)
-    (folder / "replaced.json").unlink()

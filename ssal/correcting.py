@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssal.cells import cells_of, images_of
-from ssal.errors import BadInput
+from ssal.cells import Cell, cells_of, images_of
+from ssal.errors import BadInput, counted, listing
 from ssal.growing import FOLDER
 from ssal.labelling.answers import SHOWN, SKIPPED, Answer
 from ssal.labelling.files.asked import Asked
-from ssal.labelling.files.words import Unclear, Words
+from ssal.labelling.files.words import Unclear, Words, plain
 from ssal.labelling.ledger import Entry, Ledger, Said
+from ssal.labelling.naming import no_name
 from ssal.recipe import Recipe
 
 VIA = "correction"
@@ -22,8 +23,7 @@ def correct(recipe: Recipe, checkpoints: Path, ledger: Ledger, image: str, answe
     `image` is its id or its path, `answer` a class or the words for none. The next run trains on it, as if it had been
     said at first; nothing is asked again. Raises BadInput.
     """
-    cell = next(cell for cell in cells_of(recipe, checkpoints) if cell.folder == ledger.path.parent)
-    images = images_of(cell.arm, checkpoints)
+    images = images_of(_cell(recipe, checkpoints, ledger).arm, checkpoints)
     standing: dict[str, Entry] = {}
     for entry in ledger.entries():
         if entry.kind != SKIPPED or entry.id not in standing:
@@ -51,17 +51,40 @@ def correct(recipe: Recipe, checkpoints: Path, ledger: Ledger, image: str, answe
     return f"{paths[id]} is {label or SHOWN[kind]!r} from now on, which was {was!r} since round {before.round}"
 
 
-def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str, who: str) -> str:
+def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str, who: str, merge: bool) -> str:
     """Call a class otherwise in all that was answered, and return a sentence on it and on what else names it.
 
-    Raises BadInput where no label is called `old`.
+    Raises BadInput where no label is called `old`, where nobody could answer with `new`, and, unless two classes are to
+    `merge`, where one is called so already.
     """
-    cell = next(cell for cell in cells_of(recipe, checkpoints) if cell.folder == ledger.path.parent)
+    cell = _cell(recipe, checkpoints, ledger)
+    if wrong := no_name(new):
+        raise BadInput(f"{new!r} {wrong}")
+    called = {entry.label for entry in ledger.entries()} | {one.answer.label for one in ledger.said()}
+    classes = images_of(cell.arm, checkpoints).classes
+    called |= {*classes} if old in classes else set()  # otherwise they name it as it is to be called
+    if not merge and (same := sorted(name for name in called - {old} if name and plain(name) == plain(new))):
+        raise BadInput(
+            f"{ledger.path}: {listing(map(repr, same))} is a class already, and {old!r} could not be told from it any "
+            "more; type another name, or, where two classes are to be one for good, --merge (ssal ledger backup keeps "
+            "what there was)"
+        )
     from_data = any(entry.label == old and entry.who == FOLDER for entry in ledger.entries())
     images = ledger.rename(old, new, who)
-    told = [f"{images} image{'s' * (images > 1)} answered {old!r} {'are' if images > 1 else 'is'} {new!r} from now on"]
-    if cell.arm.data["classes"] and new not in cell.arm.data["classes"]:
-        told.append(f"write {new!r} for {old!r} in data.classes, too")
+    told = [f"{counted(images, 'image')} answered {old!r} {'are' if images > 1 else 'is'} {new!r} from now on"]
+    if cell.arm.data["classes"] and old in cell.arm.data["classes"]:
+        there = new in cell.arm.data["classes"]
+        told.append(f"remove {old!r} from data.classes" if there else f"write {new!r} for {old!r} in data.classes, too")
     if from_data:
         told.append(f"labels {old!r} came with the images: call their folder {new!r}, too, or write so in the manifest")
     return f"{'; '.join(told)}; then ssal run {recipe.typed} goes on" if told[1:] else told[0]
+
+
+def _cell(recipe: Recipe, checkpoints: Path, ledger: Ledger) -> Cell:
+    """Return the run of the recipe whose ledger it is; a ledger may be of an arm or seed that it names no more."""
+    cells = cells_of(recipe, checkpoints)
+    for cell in cells:
+        if cell.folder == ledger.path.parent:
+            return cell
+    known = listing(f"arm {cell.arm.name} with seed {cell.seed}" for cell in cells)
+    raise BadInput(f"{ledger.path}: the recipe has no such run any more, only {known}; name its arm and seed there")

@@ -12,7 +12,8 @@ from typing import Any
 from ssal import registry
 from ssal.answered import asked_about
 from ssal.artefacts import locked, make_folder, read_json, sweep, write_json
-from ssal.claim import answers_of, claim, set_aside_later
+from ssal.claim import answers_of, claim
+from ssal.clearing import set_aside_later
 from ssal.data.images import Images
 from ssal.errors import BadInput
 from ssal.growing import as_begun, take_given

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,13 +13,10 @@ from ssal.artefacts import write_text
 from ssal.data.checks import check_sides
 from ssal.errors import BadInput, nearest
 from ssal.errors import listing as some
-from ssal.labelling.answers import KINDS, LABEL, SHOWN
+from ssal.labelling.naming import name_problems, no_name
 from ssal.names import run_name
 from ssal.suggest import next_command, recipe_text, suggest
 from ssal.survey import Survey, look
-
-ANSWERS = {*KINDS, *SHOWN.values()} - {LABEL}
-"""What people answer where an image has no class: no class can be called like that."""
 
 
 def start(folder: Path, classes: str, classes_file: Path | None, recipe: Path, overwrite: bool, gpu: bool) -> list[str]:
@@ -90,26 +86,13 @@ def _typed(classes: str, file: Path | None) -> list[str]:
         if not names:
             raise BadInput(f"--classes-file: {file} names no class; expected one name per line")
     names = [unicodedata.normalize("NFC", name.strip()) for name in names]
-    problems = _problems(names)
+    problems = name_problems(names)
+    if len(names) == 1:
+        problems.append(f"expected two or more names, got {names[0]!r} alone; with commas between them, or in a file")
     if problems:
         more = [f"and {len(problems) - 20} more"] if len(problems) > 20 else []
         raise BadInput("\n".join(f"{option}: {problem}" for problem in [*problems[:20], *more]))
     return names
-
-
-def _problems(names: Sequence[str]) -> list[str]:
-    """Return what is wrong with names that were typed; those that differ in case alone would be taken for one."""
-    problems = [f"name {number} is empty" for number, name in enumerate(names, 1) if not name]
-    same = Counter(name.casefold() for name in names if name)
-    for folded, count in same.items():
-        spelt = [name for name in names if name.casefold() == folded]
-        if count > 1:
-            problems.append(f"{spelt[0]!r} is named {count} times ({some(spelt)}); names differ in more than case")
-        if folded in ANSWERS:
-            problems.append(f"{spelt[0]!r} is what people answer of an image without a class; type another name")
-    if len(names) == 1:
-        problems.append(f"expected two or more names, got {names[0]!r} alone; with commas between them, or in a file")
-    return problems
 
 
 def _classes(typed: Sequence[str], survey: Survey) -> list[str]:
@@ -126,6 +109,8 @@ def _classes(typed: Sequence[str], survey: Survey) -> list[str]:
             f"--classes: there is a single class folder, {folders[0]!r}; name the other classes, too: "
             f"{hint}{shlex.quote(f'{folders[0]},other')}"
         )
+    if survey.waiting and (odd := [f"the folder {name!r} {why}" for name in folders if (why := no_name(name))]):
+        raise BadInput(f"{survey.path}: {'; '.join(odd)} for it")
     spelt = {unicodedata.normalize("NFC", name): name for name in folders}
     unknown, wanted = [name for plain, name in spelt.items() if typed and plain not in typed], list(typed)
     for name in unknown:

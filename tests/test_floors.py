@@ -53,6 +53,7 @@ TOP = {
     "query": 4,
     "standing": 4,
     "claim": 4,
+    "clearing": 4,
     "embed": 4,
     "evaluate_encoder": 4,
     "plan": 4,

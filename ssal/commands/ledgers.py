@@ -127,6 +127,7 @@ def rename(
     old: Annotated[str, typer.Argument(help="What the class is called in the ledger")],
     new: Annotated[str, typer.Argument(help="What it is to be called; data.classes names it as well")],
     overrides: Overrides = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Make two classes one, for good")] = False,
     checkpoints: Checkpoints = CHECKPOINTS,
     arm: Arm = "",
     seed: Seed = None,
@@ -138,7 +139,7 @@ def rename(
     from ssal.correcting import rename as renamed
 
     one = _one(recipe, overrides, checkpoints, arm, seed)
-    typer.echo(renamed(load(recipe, overrides, checkpoints), checkpoints, one, old, new, this_user()))
+    typer.echo(renamed(load(recipe, overrides, checkpoints), checkpoints, one, old, new, this_user(), merge))
 
 
 def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> list[Ledger]:
@@ -164,5 +165,6 @@ def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: 
 def _one(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> Ledger:
     found = _ledgers(recipe, overrides, checkpoints, arm, seed)
     if len(found) > 1:
-        raise BadInput(f"{recipe}: {len(found)} runs have a ledger; name one with --arm and --seed")
+        known = listing(f"--arm {one.path.parent.parent.name} --seed {one.path.parent.name[5:]}" for one in found)
+        raise BadInput(f"{recipe}: {len(found)} runs have a ledger; type one of: {known}")
     return found[0]

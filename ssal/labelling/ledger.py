@@ -137,8 +137,10 @@ class Ledger:
         called = {(entry.id, entry.label) for entry in self.entries()}
         called |= {(one.answer.id, one.answer.label) for one in self.said()}
         images = sum(label == old for _, label in called)
-        if not images or old == new:
-            known = sorted({name for _, name in called if name is not None} - {new})
+        if old == new:
+            raise BadInput(f"{self.path}: expected two different names, got {old!r} twice")
+        if not images:
+            known = sorted({name for _, name in called if name is not None})
             raise BadInput(f"{self.path}: no label is called {old!r}{nearest(old, known)} (labels: {', '.join(known)})")
         self.chain.append([{"event": RENAMED, "label": new, "who": who, "at": _now(), "about": old}])
         return images

@@ -1,11 +1,17 @@
-"""What classes are called: a class may be renamed after files with its name were written."""
+"""What classes may be called, and are called now: a class may be renamed after files with its name were written."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ssal.errors import listing
+from ssal.labelling.answers import KINDS, LABEL, SHOWN
 from ssal.labelling.chain import RENAMED
+
+ANSWERS = {*KINDS, *SHOWN.values()} - {LABEL}
+"""What people answer where an image has no class: no class can be called like that."""
 
 
 class Names:
@@ -25,3 +31,25 @@ class Names:
             if position < since and label == old:
                 label = new
         return label
+
+
+def no_name(name: str) -> str | None:
+    """Return why nobody can answer with a class of that name; None where one can."""
+    if not name.strip():
+        return "is empty; type a name"
+    if " ".join(name.split()).casefold() in ANSWERS:
+        return "is what people answer of an image without a class; type another name"
+    return None
+
+
+def name_problems(names: Sequence[str]) -> list[str]:
+    """Return what is wrong with names that were typed; those that differ in case alone would be taken for one."""
+    problems = [f"name {number} is empty" for number, name in enumerate(names, 1) if not name]
+    same = Counter(name.casefold() for name in names if name)
+    for folded, count in same.items():
+        spelt = [name for name in names if name.casefold() == folded]
+        if count > 1:
+            problems.append(f"{spelt[0]!r} is named {count} times ({listing(spelt)}); names differ in more than case")
+        if wrong := no_name(spelt[0]):
+            problems.append(f"{spelt[0]!r} {wrong}")
+    return problems

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ssal import backbones, registry
 from ssal.errors import BadInput, listing, nearest
 from ssal.evaluation.references import REFERENCES
+from ssal.labelling.naming import no_name
 from ssal.learner.companion import check_stages
 from ssal.recipe.filling import Strategy
 from ssal.recipe.skeleton import NO_PRETEXT
@@ -106,6 +107,10 @@ def check_arm(
             f"{arm}the oracle answers from hidden labels, but data.labels is given; "
             "use data.labels=hidden for a benchmark, labelling.answered_by=inbox for a project",
         )
+    if registry.find("answerer", values["labelling"].get("answered_by", "oracle")).traits["asks_people"]:
+        for number, name in enumerate(data.get("classes") or ()):
+            if unfit := no_name(name):
+                note("data.classes", f"{arm}{name!r} {unfit}", number)
     later = strategies["strategy"]
     for need, node in later.needs.items() if later else ():
         for source in registry.sources_of([need]).values() if learner else ():
