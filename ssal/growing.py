@@ -11,7 +11,7 @@ import torch
 from ssal.answered import open_rounds
 from ssal.artefacts import read_json, write_json
 from ssal.data.images import Images
-from ssal.errors import listing
+from ssal.errors import counted, listing
 from ssal.labelling.answers import LABEL, Answer
 from ssal.labelling.ledger import GIVEN, Entry, Ledger, Said
 
@@ -63,4 +63,5 @@ def take_given(images: Images, ledger: Ledger, folder: Path) -> None:
     differ = [id for id, label in images.given.items() if id in entries and entries[id] not in (None, label)]
     if differ:
         paths = listing(images.pool.paths[images.pool.row(id)] for id in differ)
-        log.warning("%d images stand in another class folder than the ledger says, which holds: %s", len(differ), paths)
+        how_many = counted(len(differ), "image stands", "images stand")
+        log.warning("%s in another class folder than the ledger says, which holds: %s", how_many, paths)

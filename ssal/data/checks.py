@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ssal.data.listing import Listing
 from ssal.data.split import Divided
-from ssal.errors import BadInput, nearest
+from ssal.errors import BadInput, counted, nearest
 from ssal.errors import listing as some
 
 
@@ -21,14 +21,15 @@ def check_manifest(listing: Listing, classes: list[str] | None, others: Sequence
             (item.line, item.label) for item in listing.items if item.label not in (None, *classes, *others)
         )
         for (line, label), count in unknown.items():
-            images = "" if line else f" ({count} images)"
+            images = "" if line else f" ({counted(count, 'image')})"
             hint = "" if line else "; name it there, or call its folder as the class is called"
             told = f"class {label!r}{images} is not in data.classes{nearest(str(label), classes)}{hint}"
             problems.append((line, told))
     if problems:
         lines = [f"line {line}: {problem}" if line else problem for line, problem in sorted(problems)]
         more = [f"and {len(lines) - 20} more"] if len(lines) > 20 else []
-        raise BadInput("\n  ".join([f"{listing.manifest or 'data'}: {len(lines)} problems", *lines[:20], *more]))
+        title = f"{listing.manifest or 'data'}: {counted(len(lines), 'problem')}"
+        raise BadInput("\n  ".join([title, *lines[:20], *more]))
 
 
 def check_sides(sides: Divided, names: list[str], labels: str, *, own_parts: bool) -> None:

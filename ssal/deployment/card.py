@@ -16,7 +16,7 @@ from ssal.deployment.classifier import CONFIG, ONNX, WEIGHTS
 from ssal.deployment.graph import INPUT, OUTPUT, TOLERANCE
 from ssal.errors import BadInput, counted
 from ssal.evaluation.statistics import share_interval
-from ssal.labelling.answers import NONE, SHOWN
+from ssal.labelling.answers import SHOWN
 from ssal.labelling.ledger import AUDIT, GIVEN, Entry
 from ssal.labelling.settle import person
 from ssal.recipe import Recipe
@@ -183,8 +183,9 @@ def _limits(
         )
     if rare := [f"{shown(name)} ({labels[name]})" for name in config["classes"] if labels[name] < FEW]:
         lines.append(f"It learned from fewer than {FEW} labels of {listed(rare)}; a class without any is never right")
-    if without := sum(entry.label is None for entry in entries):
-        lines.append(f"{without} answers without a class, such as {SHOWN[NONE]}, were not learned from")
+    if without := Counter(SHOWN[entry.kind] for entry in entries if entry.label is None):
+        kinds = listed([f"{word} ({count})" for word, count in without.items()])
+        lines.append(f"Answers without a class were not learned from: {kinds}")
     if any(entry.strategy not in (AUDIT, GIVEN, "random") for entry in entries):
         lines.append("The labelled images were chosen, not drawn: their shares of classes are not those of the images")
     if {entry.who for entry in entries} - {"oracle"}:

@@ -15,6 +15,7 @@ from ssal import loop
 from ssal.cells import cells_of
 from ssal.data.images import Images
 from ssal.evaluation.measure import measure
+from ssal.labelling.answers import CANNOT_TELL, LABEL, NONE
 from ssal.labelling.ledger import Entry, Ledger
 from ssal.learner.train import train
 from ssal.pretext.pretrain import pretrain
@@ -52,6 +53,7 @@ def stood(folder: Path, learner: str, images: Images | None = None, **options: A
             0,
             strategy,
             at=f"2026-01-{place + 1:02d}",
+            kind=LABEL if place < len(ids) - WITHOUT else (NONE, CANNOT_TELL)[place % 2],
         )
         for place, (id, (who, strategy)) in enumerate(zip(ids, how, strict=True))
     )
