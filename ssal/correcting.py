@@ -61,12 +61,10 @@ def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str
     if wrong := no_name(new):
         raise BadInput(f"{new!r} {wrong}")
     called = {entry.label for entry in ledger.entries()} | {one.answer.label for one in ledger.said()}
-    classes = images_of(cell.arm, checkpoints).classes
-    called |= {*classes} if old in classes else set()  # otherwise they name it as it is to be called
     if not merge and (same := sorted(name for name in called - {old} if name and plain(name) == plain(new))):
         raise BadInput(
-            f"{ledger.path}: {listing(map(repr, same))} is a class already, and {old!r} could not be told from it any "
-            "more; type another name, or, where two classes are to be one for good, --merge (ssal ledger backup keeps "
+            f"{ledger.path}: {listing(map(repr, same))} was answered as well, and {old!r} could not be told from it "
+            "again; type another name, or, where two classes are to be one for good, --merge (ssal ledger backup keeps "
             "what there was)"
         )
     from_data = any(entry.label == old and entry.who == FOLDER for entry in ledger.entries())

@@ -27,7 +27,7 @@ def test_two_classes_become_one_only_where_that_is_typed(answered: CommandLine) 
     ledger = Ledger(CELL / "ledger.sqlite")
     rows = len(ledger.chain.rows())
     for new in ("two", "TWO", " two"):
-        refused(answered(*RENAME, "one", new), "'two' is a class already", "--merge", "ssal ledger backup")
+        refused(answered(*RENAME, "one", new), "'two' was answered as well", "--merge", "ssal ledger backup")
     refused(answered(*RENAME, "one", "one"), "two different names")
     assert len(ledger.chain.rows()) == rows, "nothing was written"
     ones = {one.answer.id for one in ledger.said() if one.answer.label == "one"}
