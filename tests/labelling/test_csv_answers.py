@@ -102,7 +102,7 @@ def test_every_problem_is_told_with_its_line_and_nothing_is_taken(
         accepted(found)
     assert str(refusal.value).splitlines() == [
         *found.problems,
-        "Nothing was taken. Mend what is listed and run again, or take the 1 other answers with --accept-valid",
+        "Nothing was taken. Mend what is listed and run again, or take the 1 other answer with --accept-valid",
     ]
     with caplog.at_level(logging.WARNING):
         assert meant(accepted(found, accept_valid=True)) == {B: (LABEL, "Dogs")}

@@ -360,7 +360,7 @@ def test_files_that_name_people_count_as_people(ssal: CommandLine) -> None:
     assert "6 new answers" in said.out and "1 image waits for labels, on 1 of which people differ" in said.out, said
     Path("third.csv").write_text(f"id,label\n{list(label)[2]},{true}\n")
     said = ssal("answers", "project.yaml", "third.csv", "--decides")
-    assert "1 new answers" in said.out and "none waits any more" in said.out, "two people in one file are two"
+    assert "1 new answer from" in said.out and "none waits any more" in said.out, "two people in one file are two"
     assert run(ssal).code == 3 and bought() == 5
     assert {entry.id: entry.label for entry in Ledger(CELL / "ledger.sqlite").asked_in(0)} == label
 
@@ -381,14 +381,14 @@ def test_a_third_look_by_a_file_settles_what_people_differ_on_and_nothing_else(s
     told = answers(label, "--who", "eve", "--decides")
     assert "0 new answers" in told and "5 answers are left aside" in told, "nobody differs yet"
     assert "on 1 of which people differ" in answers({one: wrong[one]}, "--who", "ben")
-    assert "1 new answers" in answers({one: "skipped"}, "--who", "eve"), "an answer like any other"
+    assert "1 new answer from" in answers({one: "skipped"}, "--who", "eve"), "an answer like any other"
     assert "0 new answers" in answers({one: "skipped"}, "--who", "eve", "--decides"), "skipping settles nothing"
     told = answers(wrong, "--who", "ann", "--decides")
-    assert "1 new answers" in told and "4 answers are left aside" in told, "she may change her mind"
+    assert "1 new answer from" in told and "4 answers are left aside" in told, "she may change her mind"
     assert "differ" not in answers({}, "--who", "eve")
     assert answers(wrong, "--who", "ann", "--decides").startswith("0 new answers"), "once however often it is read"
     assert ledger.settled()[one, 0].label == wrong[one]  # type: ignore[union-attr]
-    assert answers({one: label[one]}, "--who", "joe", "--decides").startswith("1 new answers")
+    assert answers({one: label[one]}, "--who", "joe", "--decides").startswith("1 new answer from")
     assert ledger.settled()[one, 0].label == label[one]  # type: ignore[union-attr]
 
 

@@ -78,7 +78,7 @@ def test_first_looks_are_no_third_looks_whatever_their_order_in_the_file(project
             said[one] = {who.upper(): label for who, label in looks.items()}
         told = project.decide(said)
         first = order == ("ann", "ben", "carol")
-        assert told.code == 0 and told.out.startswith(f"{int(first)} new answers"), told
+        assert told.code == 0 and told.out.startswith(f"{'1 new answer' if first else '0 new answers'} from"), told
         assert "4 images wait for labels, on 4 of which people differ" in told.out
         assert f"{10 if first else 11} answers are left aside: a third look is what somebody says anew" in told.log
         assert project.settled() == {one: project.third[one]} | dict.fromkeys(others)
@@ -97,10 +97,10 @@ def test_further_people_who_differ_are_refused_and_settle_nothing(project: Proje
     first, second = order
     assert "export.json:" in problem and "task 0: image" in problem
     assert f"{one} has two labels, {differ[first]!r} by {first} and {differ[second]!r} by {second}" in problem
-    assert "or take the 1 other answers with --accept-valid" in told.err
+    assert "or take the 1 other answer with --accept-valid" in told.err
     assert set(project.settled().values()) == {None}
     told = project.decide(said, "--accept-valid")
-    assert told.code == 0 and told.out.startswith("1 new answers")
+    assert told.code == 0 and told.out.startswith("1 new answer from")
     assert project.settled() == dict.fromkeys(project.ids) | {two: project.true[two]}
 
 
@@ -115,7 +115,7 @@ def test_further_people_who_agree_settle_it_once(project: Project) -> None:
 def test_who_says_something_new_may_decide_and_what_was_taken_back_stays_so(project: Project) -> None:
     one, two, *_ = project.ids
     ledger = Ledger(CELL / "ledger.sqlite")
-    assert project.decide({one: project.first[one] | {"ben": project.true[one]}}).out.startswith("1 new answers")
+    assert project.decide({one: project.first[one] | {"ben": project.true[one]}}).out.startswith("1 new answer from")
     assert project.settled()[one] == project.true[one], "ben changed his mind"
     project.csv("eve", {two: project.third[two]})
     (mine,) = [look for look in ledger.said() if look.answer.who == "eve"]
@@ -129,13 +129,13 @@ def test_images_that_one_person_is_asked_about_take_a_third_look_alike(project: 
     other, third = [name for name in NAMES if name != project.true[alone]][:2]
     project.csv("ben", {alone: other})
     told = project.decide({alone: {"ann": project.true[alone], "ben": other, "carol": third}})
-    assert told.code == 0 and told.out.startswith("1 new answers"), told
+    assert told.code == 0 and told.out.startswith("1 new answer from"), told
     assert Ledger(CELL / "ledger.sqlite").settled()[alone, 0].label == third  # type: ignore[union-attr]
 
 
 def test_a_file_that_names_nobody_decides_as_whoever_hands_it_in(project: Project) -> None:
     one, *others = project.ids
-    assert project.csv("carol", {one: project.true[one]}, "--decides").out.startswith("1 new answers")
+    assert project.csv("carol", {one: project.true[one]}, "--decides").out.startswith("1 new answer from")
     assert project.settled() == dict.fromkeys(others) | {one: project.true[one]}
 
 
