@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from ssal.data.decode import Unreadable, decode
 from ssal.data.listing import Listing
 from ssal.deployment.classifier import Loaded, load
 from ssal.errors import BadInput
+from ssal.export.place import check_outside
 from ssal.neighbours import full_precision
 from ssal.spreadsheet import line
 
@@ -35,6 +37,8 @@ AHEAD, WORKERS = 2, 4
 """Batches that are decoded while one is scored, and the threads that do it."""
 COLUMNS = ("label", "confidence")
 """Of the likeliest class; those of the second end in _2."""
+LONGEST_HEADER = 2**20
+"""Bytes of the first line that are read of a file which may be replaced."""
 EVERY = 10.0
 """Seconds between two lines on how far it is, where no terminal shows a bar."""
 
@@ -61,8 +65,11 @@ def predict(model: Path, images: Path, to: Path, top: int) -> Predicted:
     """Write `to`: path, label, confidence, and label_2, confidence_2 … for the `top` likeliest classes of each image.
 
     Rows are in the order of the paths. A file that cannot be read has a row with an empty label. Nothing stands at
-    `to` before all is predicted. Raises BadInput where there is no model, no image, or none that can be read.
+    `to` before all is predicted. Raises BadInput where there is no model, no image, or none that can be read, and
+    where `to` lies among the images or is there and no table of predictions.
     """
+    check_outside(to, {"images": str(images)})
+    _check_table(to)
     loaded, listing = load(model), _listing(images)
     names = loaded.config["classes"]
     top = min(top, len(names))
@@ -74,11 +81,39 @@ def predict(model: Path, images: Path, to: Path, top: int) -> Predicted:
     return Predicted(len(listing.items), unreadable)
 
 
+def _header(top: int) -> str:
+    """Return the first line of a table of predictions."""
+    return line(["path", *(f"{word}{'' if n == 1 else f'_{n}'}" for n in range(1, top + 1) for word in COLUMNS)])
+
+
+def _check_table(to: Path) -> None:
+    """Raise BadInput where something is at `to` that is no table of predictions."""
+    if not os.path.lexists(to):
+        return
+    if not to.is_file():  # to open a pipe would wait for who writes into it
+        got = "a folder" if to.is_dir() else "what is no file"
+    else:
+        try:
+            with to.open("rb") as file:
+                first = file.readline(LONGEST_HEADER).decode()
+            if first == _header(max(1, first.count(",") // len(COLUMNS))):
+                return
+            got = f"a file that begins with {first.strip()[:60]!r}" if first.strip() else "a file without a header"
+        except UnicodeDecodeError:
+            got = "a file that is no text"
+        except OSError as error:
+            got = f"a file that cannot be read ({error.strerror})"
+    raise BadInput(
+        f"--to: {to}: expected a file that is not there yet, or a table of predictions, which is replaced (it begins "
+        f"with path,{','.join(COLUMNS)}); got {got}; name another file with --to"
+    )
+
+
 def _write(file: IO[str], loaded: Loaded, listing: Listing, names: list[str], top: int) -> list[tuple[str, str]]:
     """Write the rows; return path and reason of what cannot be read."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier, unreadable = loaded.classifier.to(device), []
-    file.write(line(["path", *(f"{word}{'' if n == 1 else f'_{n}'}" for n in range(1, top + 1) for word in COLUMNS)]))
+    file.write(_header(top))
     with _progress(len(listing.items)) as advance, torch.inference_mode(), full_precision():
         for batch in batches(listing, loaded.shape):
             confidences, classes = [], []

@@ -30,6 +30,7 @@ from ssal.deployment.classifier import (
     tensors_of,
 )
 from ssal.errors import BadInput, listing
+from ssal.export.place import check_outside
 from ssal.fingerprints import file_fingerprint, fingerprint
 from ssal.neighbours import full_precision
 from ssal.outlook import outlook
@@ -64,9 +65,10 @@ def export_model(
     """Write the learner of a run that stands, and what its audit found, with `write_model`, which takes `options`.
 
     The arm is the treatment or the first, the seed the first, round `number` the last with a learner, unless given.
-    Raises BadInput where there is none.
+    Raises BadInput where there is none, or where `to` lies among the images.
     """
     cell = cells_named(recipe, checkpoints, arm or recipe.first_arm, seed)[0]
+    check_outside(to, cell.arm.data["options"])
     stand = standing(recipe, cell, checkpoints, number)
     audits = {learned.round: learned.accuracy for learned in outlook(cell).curve}
     found = audits.get(stand.number)

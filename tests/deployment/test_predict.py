@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import tarfile
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def test_run_model_and_predict_from_the_command_line(command_line: CommandLine) 
         command_line("model", "tiny.yaml", "--to", "model"), "has no round with a learner yet", "ssal run tiny.yaml"
     )
     assert command_line("run", "tiny.yaml", "--jobs", "1").code == 0
+    refused(command_line("model", "tiny.yaml", "--to", "pictures/m", "--no-onnx"), "where the images come from")
+    assert not Path("pictures/m").exists()
     said = command_line("model", "tiny.yaml", "--to", "model", "--no-onnx")
     assert said.code == 0 and "model/config.json" in said.out
     broken = Path("pictures/test/one/broken.png")
@@ -123,10 +126,42 @@ def test_what_cannot_be_predicted_leaves_no_file(model: Path, command_line: Comm
     Path("pictures").mkdir()
     refused(command_line("predict", model, "pictures"), "pictures holds no image")
     Path("pictures/one.png").write_bytes(b"broken")
-    Path("predictions.csv").write_text("of before")
+    Path("predictions.csv").write_text("path,label,confidence\nof before,one,1\n")
     refused(command_line("predict", model, "pictures"), "none of the 1 images can be read", "one.png")
-    assert Path("predictions.csv").read_text() == "of before"
+    assert Path("predictions.csv").read_text().endswith("of before,one,1\n")
     assert not list(Path(".").glob(".*unfinished"))
+
+
+def test_what_is_no_table_of_predictions_is_not_replaced(
+    model: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that stood there before may go; a file of the user's, a folder and what leads nowhere may not."""
+    write_pictures(Path("pictures"), train=2, test=1)
+    for top in ("1", "3"):
+        assert command_line("predict", model, "pictures", "--top", top).code == 0
+    monkeypatch.setattr(predicting, "load", None)
+    photograph = next(Path("pictures").rglob("*.png"))
+    Path("photograph.png").write_bytes(photograph.read_bytes())
+    Path("notes.csv").write_text("path,label,confidence,mine\na.png,one,1,keep\n")
+    Path("empty.csv").write_text("")
+    Path("paths.csv").write_text("path\n")
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("link.csv").symlink_to("nowhere.csv")
+    for to, got in (
+        ("photograph.png", "a file that is no text"), ("folder", "a folder"), ("empty.csv", "without a header"),
+        ("notes.csv", "a file that begins with 'path,label,confidence,mine'"), ("link.csv", "what is no file"),
+        ("paths.csv", "a file that begins with 'path'"), ("pipe", "what is no file"),
+    ):  # fmt: skip
+        told = refused(command_line("predict", model, "pictures", "--to", to), f"{to}: ", got, "another file with --to")
+        assert "path,label,confidence" in told and len(told.splitlines()) == 1
+    before = sorted(Path("pictures").rglob("*"))
+    for to in (photograph, "pictures/predictions.csv", "pictures/new/predictions.csv"):
+        told = refused(command_line("predict", model, "pictures", "--to", to), "where the images come from")
+        assert told.startswith(f"--to: {to} lies in pictures")
+    assert sorted(Path("pictures").rglob("*")) == before
+    assert photograph.read_bytes() == Path("photograph.png").read_bytes()
+    assert Path("notes.csv").read_text().endswith("keep\n") and Path("link.csv").is_symlink()
 
 
 def test_pixels_that_no_run_could_take_are_told(model: Path, tmp_path: Path) -> None:
