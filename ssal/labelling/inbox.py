@@ -53,7 +53,11 @@ def inbox(
     record(accepted(read).values(), ledger, number, CSV)
     found = outcome(ids, paths, ledger.said(), number, asked_of_two)
     if found.waiting:
-        raise Waiting(f"{found.words()}: write a class into the label column of {file} ({listing(images.classes, 10)})")
+        ways = found.ways()
+        if found.unanswered:  # what the file says is no third look, and that of one person alone
+            where = f"{file}{' where nobody has answered yet' * bool(ways)} ({listing(images.classes, 10)})"
+            ways.insert(0, f"write a class into the label column of {where}")
+        raise Waiting(f"{found.words()}: {', '.join(ways)}")
     return {id: found.answers.get(id) or Answer(id, SKIPPED, who="ssal") for id in ids}
 
 

@@ -117,19 +117,31 @@ class Outcome:
     second: list[str]
     """Where one of two people has looked."""
 
+    @property
+    def unanswered(self) -> list[str]:
+        """Where nobody has looked."""
+        looked = {*self.differ, *self.second}
+        return [id for id in self.waiting if id not in looked]
+
     def words(self) -> str:
         """Return how many images wait, and for what; to be said only where some do."""
-        count = len(self.waiting)
-        told = f"{counted(count, 'image waits', 'images wait')} for labels"
-        if self.differ:
-            third = "a third look decides, on the page or by ssal answers --decides"
-            told += f", on {len(self.differ)} of which people differ ({third})"
-        if self.second:
-            told += (
-                f", of which {counted(len(self.second), 'waits', 'wait')} for a second person "
-                "(where there is none: labelling.asked_of_two=0)"
-            )
-        return told
+        wait_for = {
+            "for labels": len(self.unanswered),
+            "for a third look (people differ)": len(self.differ),
+            "for a second person (where there is none: labelling.asked_of_two=0)": len(self.second),
+        }
+        parts = {what: count for what, count in wait_for.items() if count}
+        told = counted(len(self.waiting), "image waits", "images wait")
+        if len(parts) == 1:
+            return f"{told} {next(iter(parts))}"
+        return f"{told}: {', '.join(f'{count} {what}' for what, count in parts.items())}"
+
+    def ways(self) -> list[str]:
+        """Return how files, which the page can always stand in for, bring what somebody's look has not settled."""
+        return [
+            *(["take a third look from a file with ssal answers --decides"] if self.differ else ()),
+            *(["take a second person's file with ssal answers --who NAME"] if self.second else ()),
+        ]
 
 
 def outcome(ids: Iterable[str], there: Container[str], said: Iterable[Said], number: int, share: float) -> Outcome:

@@ -72,9 +72,17 @@ def test_what_is_gone_is_not_waited_for_and_moves_no_other() -> None:
 def test_the_words_say_how_many_wait_and_for_what() -> None:
     assert outcome("a", "a", [], 0, 0).words() == "1 image waits for labels"
     given = [said("ann", "cat", id) for id in "abc"] + [said("ben", "dog", "c")]
-    told = outcome("abcd", "abcd", given, 0, 1).words()
-    assert told == (
-        "4 images wait for labels, on 1 of which people differ (a third look decides, on the page or by ssal answers "
-        "--decides), of which 2 wait for a second person (where there is none: labelling.asked_of_two=0)"
+    found = outcome("abcd", "abcd", given, 0, 1)
+    assert (found.unanswered, found.second, found.differ) == (["d"], ["a", "b"], ["c"])
+    assert found.words() == (
+        "4 images wait: 1 for labels, 1 for a third look (people differ), "
+        "2 for a second person (where there is none: labelling.asked_of_two=0)"
     )
-    assert "of which 1 waits for a second person" in outcome("a", "a", given, 0, 1).words()
+    third = "take a third look from a file with ssal answers --decides"
+    second = "take a second person's file with ssal answers --who NAME"
+    assert found.ways() == [third, second]
+    alone = "1 image waits for a second person (where there is none: labelling.asked_of_two=0)"
+    assert (outcome("a", "a", given, 0, 1).words(), outcome("a", "a", given, 0, 1).ways()) == (alone, [second])
+    differ = outcome("c", "c", given, 0, 1)
+    assert (differ.words(), differ.ways()) == ("1 image waits for a third look (people differ)", [third])
+    assert outcome("a", "a", [], 0, 0).ways() == []

@@ -79,7 +79,7 @@ def test_first_looks_are_no_third_looks_whatever_their_order_in_the_file(project
         told = project.decide(said)
         first = order == ("ann", "ben", "carol")
         assert told.code == 0 and told.out.startswith(f"{'1 new answer' if first else '0 new answers'} from"), told
-        assert "4 images wait for labels, on 4 of which people differ" in told.out
+        assert "4 images wait for a third look (people differ): " in told.out
         assert f"{10 if first else 11} answers are left aside: a third look is what somebody says anew" in told.log
         assert project.settled() == {one: project.third[one]} | dict.fromkeys(others)
     project.decide({id: {"carol": project.true[id]} | project.first[id] for id in others})
