@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from ssal.acquisition.chosen import CHOSEN, read_chosen
 from ssal.artefacts import read_json, write_text
 from ssal.cells import Cell, cells_named, images_of
 from ssal.data.images import Images
-from ssal.errors import BadInput
+from ssal.errors import BadInput, counted
 from ssal.export.place import check_outside
 from ssal.handout import QUESTION, contents_of
 from ssal.labelling.ask import begun
@@ -38,6 +39,7 @@ FORMS = ("csv", "folders", "label-studio")
 class Open:
     """A round whose images people are being asked about."""
 
+    recipe: Recipe
     cell: Cell
     folder: Path
     images: Images
@@ -63,10 +65,25 @@ class Open:
         """What people are shown of each image by id, as the labelling page shows it."""
         return {image["id"]: image for image in read_json(self.folder / QUESTION / "question.json")["images"]}
 
-    def questions(self) -> list[Question]:
-        """Return the images with what the model takes them for."""
+    @property
+    def share(self) -> float:
+        """The share of its images that two people are asked about."""
+        return float(self.cell.arm.labelling.get("asked_of_two", 0.0))
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was answered in its run."""
+        return Ledger(self.cell.folder / "ledger.sqlite")
+
+    def outcome(self) -> Outcome:
+        """Return what its answers come to so far, and which images still wait."""
+        return outcome(self.ids, self.paths, self.ledger.said(), self.number, self.share)
+
+    def questions(self, ids: Iterable[str]) -> list[Question]:
+        """Return images with what the model takes them for."""
+        paths = self.paths
         best = {id: next(iter(image["suggestions"]), ()) for id, image in self.shown.items()}
-        return [Question(id, path, *best[id]) for id, path in self.paths.items()]
+        return [Question(id, paths[id], *best[id]) for id in ids]
 
     def picture(self, id: str) -> str:
         """Return an image as a data URI."""
@@ -80,14 +97,27 @@ def open_round(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | Non
         ledger = cell.folder / "ledger.sqlite"
         for folder in sorted(cell.folder.glob("round_*"), key=round_number):
             if begun(folder) and not Ledger(ledger).asked_in(round_number(folder)):
-                return Open(cell, folder, images_of(cell.arm, checkpoints))
+                return Open(recipe, cell, folder, images_of(cell.arm, checkpoints))
     raise BadInput(f"{recipe.path}: no image waits for an answer under {checkpoints}; type ssal run {recipe.typed}")
 
 
 def hand_out(asked: Open, form: str, to: Path) -> str:
-    """Write the images that wait to `to` in one of FORMS; return what to do with it. Raises BadInput."""
+    """Write the images that wait for an answer to `to` in one of FORMS; return how many, and what to do with them.
+
+    Those that are answered and on which nobody differs are left out. Raises BadInput, also where none is left.
+    """
     check_outside(to, asked.cell.arm.data["options"])
-    questions, classes = asked.questions(), asked.images.classes
+    found = asked.outcome()
+    if not found.waiting:
+        where = f"{asked.recipe.path}: no image waits for an answer, as all {len(asked.paths)} of this round have one"
+        raise BadInput(f"{where}; type ssal run {asked.recipe.typed}")
+    todo = "; ".join([_written(asked, asked.questions(found.waiting), form, to), *found.ways()])
+    return f"{counted(len(found.waiting), 'image is', 'images are')} in {to}: {todo}"
+
+
+def _written(asked: Open, questions: list[Question], form: str, to: Path) -> str:
+    """Write images in one of FORMS; return what to do with them."""
+    classes = asked.images.classes
     if form == "folders":
         write_folders(to, questions, classes, contents_of(asked.cell.arm, asked.images))
         return f"move every image from {to}/to_sort into the folder of its class"
@@ -113,15 +143,15 @@ def take(
     """
     if not answers.exists():
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
-    there, share = asked.paths, asked.cell.arm.labelling.get("asked_of_two", 0.0)
+    there = asked.paths
     known = {id: there.get(id, id) for id in asked.ids}  # who answered an image that is gone since did no wrong
-    ledger, classes = Ledger(asked.cell.folder / "ledger.sqlite"), asked.images.classes
+    ledger, classes = asked.ledger, asked.images.classes
     renamed = Names(ledger.chain.rows()).renamed()
     third = ThirdLooks(ledger.said(), ledger.said(undone=True), asked.number) if decides else None
     if answers.is_dir():
         read, via = read_folders(answers, known, classes, renamed), "folders"
     elif answers.suffix.lower() == ".json":
-        two, counts = (set(), third.counts) if third else (shared_by_two(asked.ids, share), None)
+        two, counts = (set(), third.counts) if third else (shared_by_two(asked.ids, asked.share), None)
         read, via = read_label_studio(answers, known, classes, renamed=renamed, two=two, counts=counts), "label_studio"
     else:
         read, via = read_csv(answers, known, classes, renamed), "csv"
@@ -130,9 +160,9 @@ def take(
         found = [answer for answer in found if third.counts(answer)]
         if third.aside:
             log.warning(
-                "%d answers are left aside: a third look is what somebody says anew of an image on which people "
-                "differ; without --decides they count like any others",
-                len(third.aside),
+                "%s left aside: a third look is what somebody says anew of an image on which people differ; without "
+                "--decides all answers count",
+                counted(len(third.aside), "answer is", "answers are"),
             )
     new = record(found, ledger, asked.number, via, who, decides)
-    return new, outcome(asked.ids, there, ledger.said(), asked.number, share)
+    return new, asked.outcome()

@@ -17,6 +17,7 @@ from tiny_runs import write_pictures
 
 from ssal.artefacts import read_facts, read_json, read_tensors
 from ssal.cells import cells_of
+from ssal.exchange import FORMS
 from ssal.labelling.ledger import AUDIT, Ledger
 from ssal.outlook import outlook
 from ssal.recipe import load
@@ -239,6 +240,52 @@ def test_nothing_is_handed_out_among_the_images(ssal: CommandLine) -> None:
     told = refused(ssal("ledger", "backup", "project.yaml", "pictures/new/copy.sqlite"), "where the images come from")
     assert told.startswith("pictures/new/copy.sqlite lies in pictures")
     assert sorted(Path("pictures").rglob("*")) == before
+
+
+def test_only_what_waits_for_an_answer_is_handed_out(ssal: CommandLine) -> None:
+    typed = ("project.yaml", "labelling.asked_of_two=0.2", "--checkpoints", "elsewhere")
+    ssal("run", *typed, "--jobs", "1")
+    cell = Path("elsewhere/project/main/seed_0")
+    images = {image["id"]: image for image in read_json(cell / "round_0/question/question.json")["images"]}
+    true = {id: name_of(image["path"]) for id, image in images.items()}
+    two, alone = ([id for id, image in images.items() if image["people"] == people] for people in (2, 1))
+
+    def answer(who: str, said: dict[str, str], *words: str) -> str:
+        Path("answers.csv").write_text("\n".join(["id,label", *(f"{id},{name}" for id, name in said.items())]) + "\n")
+        taken = ssal("answers", typed[0], "answers.csv", *typed[1:], "--who", who, *words)
+        assert taken.code == 0, taken
+        return taken.out
+
+    def handed_out(name: str) -> tuple[str, set[str]]:
+        said = {form: ssal("questions", *typed, "--as", form, "--to", f"{name}_{form}").out for form in FORMS}
+        with Path(f"{name}_csv").open(newline="") as file:
+            ids = {row["id"] for row in csv.DictReader(file)}
+        assert {file.stem.split()[-1] for file in Path(f"{name}_folders/to_sort").iterdir()} == ids
+        assert {task["data"]["image_id"] for task in json.loads(Path(f"{name}_label-studio").read_text())} == ids
+        counted = "1 image is" if len(ids) == 1 else f"{len(ids)} images are"
+        assert all(told.startswith(f"{counted} in {name}_{form}: ") for form, told in said.items())
+        return said["csv"], ids
+
+    assert handed_out("all")[1] == set(true) and len(two) == 2 and len(alone) == 8
+    wrong = next(name for name in ("nought", "one") if name != true[alone[0]])
+    answer("ann", {id: true[id] for id in (*alone[:5], two[0])})
+    answer("ben", {alone[0]: wrong})
+    told, ids = handed_out("rest")
+    assert ids == {alone[0], *alone[5:], *two}
+    assert "ssal answers --decides" in told and "ssal answers --who NAME" in told
+    assert answer("ann", {alone[1]: "cannot tell"}).startswith("1 new answer"), "she may change what she said"
+    answer("ann", {id: true[id] for id in (*alone[5:], two[1])})
+    answer("ben", {id: true[id] for id in two})
+    assert handed_out("one")[1] == {alone[0]}
+    answer("eve", {alone[0]: true[alone[0]]}, "--decides")
+    for form in FORMS:
+        told = refused(ssal("questions", *typed, "--as", form, "--to", f"none_{form}"), "no image waits for an answer")
+        assert told.endswith("type ssal run project.yaml labelling.asked_of_two=0.2 --checkpoints elsewhere")
+        assert not Path(f"none_{form}").exists()
+    assert answer("ann", {alone[1]: true[alone[1]]}).startswith("1 new answer")
+    assert ssal("run", *typed, "--jobs", "1").code == 3
+    taken = {entry.id: (entry.label, entry.who) for entry in Ledger(cell / "ledger.sqlite").asked_in(0)}
+    assert {id: label for id, (label, _) in taken.items()} == true and taken[alone[0]][1] == "eve"
 
 
 def test_a_run_under_another_name_is_answered_by_repeating_what_was_typed(ssal: CommandLine) -> None:

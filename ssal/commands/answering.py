@@ -23,11 +23,11 @@ def questions(
     arm: Arm = "",
     seed: Seed = None,
 ) -> None:
-    """Hand out the images that wait for answers: as CSV, as a folder to sort, or as tasks for Label Studio."""
+    """Hand out the images that still wait for an answer: as CSV, as a folder to sort, or as tasks for Label Studio."""
     from ssal.exchange import hand_out, open_round
 
     asked = open_round(load(recipe, overrides, checkpoints), checkpoints, arm, seed)
-    typer.echo(f"{counted(len(asked.paths), 'image is', 'images are')} in {to}: {hand_out(asked, form, to)}")
+    typer.echo(hand_out(asked, form, to))
 
 
 def answers(
