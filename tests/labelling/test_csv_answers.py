@@ -176,7 +176,7 @@ def test_skipping_gives_way_to_what_another_row_says(tmp_path: Path) -> None:
     [
         (b"", "1: expected the columns id and label; nothing is there"),
         (b"\n \n", "1: expected the columns id and label; nothing is there"),
-        (b"name;label\nx;cats\n", "1: expected the columns id and label, got name, label"),
+        (b"name;label\nx;cats\n", "1: expected the columns id and label, got 'name, label'"),
         (b"id,label,Label\n", "1: the column label stands 2 times; keep one"),
         (f'"id,path,label";\n"{A},a.png,";cats\n'.encode(), "1: expected a header such as id,path,label, with one sep"),
         (
@@ -199,6 +199,13 @@ def test_skipping_gives_way_to_what_another_row_says(tmp_path: Path) -> None:
             b"id,label\n" + A.encode() + b",\xff\xfe\xfa\n",
             "2: expected UTF-8 text; 1 labels from here on are in another enc",
         ),
+        (bytes(range(128, 256)) * 9, "1: expected the columns id and label, got 1152 bytes that are no text"),
+        (
+            b'"' + bytes(range(128, 256)) * 2000,
+            "1: expected a header such as id,path,label, with one separator; got 256001 by",
+        ),
+        ("id;Étiquette\n".encode("cp1252"), "1: expected the columns id and label, got 'id, �tiquette'"),
+        (b"name;" * 99, f"1: expected the columns id and label, got '{'name, ' * 13}na' …"),
         (b"id,label\n,cats\n", "2: a label without an id, and the path does not tell the image"),
     ],
 )

@@ -80,7 +80,7 @@ def _rows(reading: Reading, text: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             if header:
                 wanted = f"expected a header such as {','.join(NAMES)}, with one separator"
-                raise Unclear(f"{wanted}; got {first[:80]!r}, which is no CSV ({error})") from error
+                raise Unclear(f"{wanted}; got {_shown(first)}, which is no CSV ({error})") from error
             with reading.at(line):
                 raise Unclear(f"this row is no CSV ({error}); is a quote left open?") from error
             return
@@ -89,6 +89,14 @@ def _rows(reading: Reading, text: str) -> Iterator[tuple[int, list[str]]]:
                 yield line, row
                 header = False
             skip = False
+
+
+def _shown(text: str) -> str:
+    """Return the beginning of a text as a message shows it, or what it is where it is none."""
+    odd = sum(not letter.isprintable() for letter in text)
+    if 4 * odd > len(text):
+        return f"{len(text)} bytes that are no text"
+    return repr("".join(letter if letter.isprintable() else "�" for letter in text[:80])) + " …" * (len(text) > 80)
 
 
 def _separator(header: str) -> str:
@@ -106,7 +114,8 @@ def _numbers(header: list[str]) -> dict[str, int | None]:
     found = [_name(cell) for cell in header]
     if "label" not in found or not {"id", "path"} & {*found}:
         raise Unclear(
-            "expected the columns id and label" + (f", got {', '.join(header)}" if header else "; nothing is there")
+            "expected the columns id and label"
+            + (f", got {_shown(', '.join(header))}" if header else "; nothing is there")
         )
     if twice := [name for name in NAMES if found.count(name) > 1]:
         raise Unclear(f"the column {twice[0]} stands {found.count(twice[0])} times; keep one")

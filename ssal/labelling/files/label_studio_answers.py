@@ -100,6 +100,11 @@ class Export:
     def _minimal(self, record: dict[str, Any]) -> list[tuple[str, object, datetime, Answer | None]]:
         """Understand a record of JSON-MIN, which is one annotation or, of a task without, none."""
         control = self._from_name or FROM_NAME
+        if not record.keys() & {*_OWN, control}:
+            got = f"one with the keys {listing(map(repr, record))}" if record else "one without any key"
+            raise Unclear(
+                f"expected an object of a JSON or JSON-MIN export of Label Studio, got {got}; export it again"
+            )
         if control not in record:
             if record.get("annotation_id") is None:
                 return []
