@@ -11,7 +11,7 @@ from ssal.labelling.answers import SHOWN, SKIPPED, Answer
 from ssal.labelling.files.asked import Asked
 from ssal.labelling.files.words import Unclear, Words, plain
 from ssal.labelling.ledger import Entry, Ledger, Said
-from ssal.labelling.naming import no_name
+from ssal.labelling.naming import Names, no_name
 from ssal.recipe import Recipe
 
 VIA = "correction"
@@ -38,7 +38,9 @@ def correct(recipe: Recipe, checkpoints: Path, ledger: Ledger, image: str, answe
             "their ids. What a run waits for is answered and changed by ssal label or ssal answers"
         ) from error
     try:
-        kind, label = Words(images.classes).meaning(answer)
+        words = Words(images.classes, Names(ledger.chain.rows()).renamed())
+        words.without_label.pop(SKIPPED, None)  # which is understood, to say why it is none
+        kind, label = words.meaning(answer)
     except Unclear as error:
         raise BadInput(f"{image}: {error}") from error
     before = standing[id]
