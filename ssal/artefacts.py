@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 
 FULL = "no space left while writing; what was there before is unchanged. Free some space and run the same command again"
-FORBIDDEN = "it cannot be written; what was there before is unchanged. Name another folder, e.g. --checkpoints FOLDER"
+FORBIDDEN = (
+    "it cannot be written; what was there before is unchanged. Name another place (of runs: --checkpoints FOLDER)"
+)
 REFUSALS = {
     errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EACCES: FORBIDDEN, errno.EPERM: FORBIDDEN, errno.EROFS: FORBIDDEN,
-    errno.ENOTDIR: FORBIDDEN, errno.EEXIST: FORBIDDEN,
+    errno.ENOTDIR: FORBIDDEN, errno.EEXIST: FORBIDDEN, errno.ENAMETOOLONG: FORBIDDEN,
 }  # fmt: skip
 """What a disk refuses with, and what a user is told."""
 
@@ -59,13 +61,20 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def make_folder(path: Path) -> Path:
-    """Make `path` and what it lies in, and return it. Raises BadInput where that cannot be."""
+@contextlib.contextmanager
+def creating(path: Path) -> Iterator[None]:
+    """Raise BadInput where the block, which makes nothing but the place for `path`, cannot, whatever the reason."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         told = REFUSALS.get(error.errno or 0, FORBIDDEN)
         raise BadInput(f"{path}: {told} ({os.strerror(error.errno or 0)})") from error
+
+
+def make_folder(path: Path) -> Path:
+    """Make `path` and what it lies in, and return it. Raises BadInput where that cannot be."""
+    with creating(path):
+        path.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -82,10 +91,11 @@ def writing(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         make_folder(path.parent)
-        with disk_errors(path):
+        with creating(path):
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
-            os.close(handle)
-            temporary = Path(name)
+        os.close(handle)
+        temporary = Path(name)
+        with disk_errors(path):
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -121,7 +122,7 @@ def _written(asked: Open, questions: list[Question], form: str, to: Path) -> str
     if form == "folders":
         write_folders(to, questions, classes, contents_of(asked.cell.arm, asked.images))
         return f"move every image from {to}/to_sort into the folder of its class"
-    if to.exists():
+    if os.path.lexists(to):
         raise BadInput(f"{to}: people may be answering there; name a file that is not there yet")
     if form == "csv":
         write_text(to, csv_text(questions))
@@ -141,7 +142,7 @@ def take(
     third look: what it says anew of images on which people differ settles them, and all else in it is left aside.
     Raises BadInput with every problem: then nothing is taken, unless `accept_valid`.
     """
-    if not answers.exists():
+    if not os.path.exists(answers):  # which, unlike pathlib, takes a name of any length
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
     there = asked.paths
     known = {id: there.get(id, id) for id in asked.ids}  # who answered an image that is gone since did no wrong

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ssal.artefacts import disk_errors, make_folder
+from ssal.artefacts import creating, disk_errors, make_folder
 
 UNFINISHED = ".unfinished"
 
@@ -27,7 +27,8 @@ def whole_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     with disk_errors(target), ExitStack() as stack:
         with _locked(target.parent):  # so that nobody takes a folder for left that is only just there
             _sweep(target)
-            work = _beside(target)
+            with creating(target):
+                work = _beside(target)
             stack.enter_context(_locked(work))
         try:
             yield work

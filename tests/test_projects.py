@@ -185,7 +185,10 @@ def test_a_class_is_added_and_another_renamed_on_the_way(ssal: CommandLine) -> N
     assert said.code == 3 and f"{filled}: 'nought' is called 'zero' by now" in said.log, said
     labels = Ledger(CELL / "ledger.sqlite").labels()
     assert "nought" not in labels.values() and set(labels.values()) <= {"zero", "one", "two", "three"}
-    for form in ("csv", "folders", "label-studio"):
+    wrong = next(id for id, label in sorted(labels.items()) if label != "zero")
+    said = ssal("ledger", "correct", "project.yaml", wrong, "Nought", other)
+    assert said.code == 0 and f"is 'zero' from now on, which was {labels[wrong]!r}" in said.out, said
+    for form in FORMS:
         assert ssal("questions", "project.yaml", other, "--as", form, "--to", form).code == 0
     assert ssal("ledger", "rename", "project.yaml", "one", "single", other).code == 0
     other = other.replace("one", "single")
@@ -240,6 +243,20 @@ def test_nothing_is_handed_out_among_the_images(ssal: CommandLine) -> None:
     told = refused(ssal("ledger", "backup", "project.yaml", "pictures/new/copy.sqlite"), "where the images come from")
     assert told.startswith("pictures/new/copy.sqlite lies in pictures")
     assert sorted(Path("pictures").rglob("*")) == before
+
+
+@pytest.mark.parametrize("to", [f"{'x' * 300}.sqlite", "/proc/ssal", "/proc/ssal/deep/x", "recipe.yaml/x"])
+def test_a_place_where_nothing_can_be_written_is_refused(ssal: CommandLine, to: str) -> None:
+    Path("recipe.yaml").write_text("mine")
+    ssal("run", "project.yaml", "--jobs", "1")
+    answer_csv(ssal, 0)
+    wanted = "it cannot be written", "ame another place"
+    refused(ssal("ledger", "backup", "project.yaml", to), *wanted)
+    ssal("run", "project.yaml", "--jobs", "1")
+    for form in FORMS:
+        refused(ssal("questions", "project.yaml", "--as", form, "--to", to), *wanted)
+    refused(ssal("export", "project.yaml", "--to", to), *wanted)
+    assert not list(Path().glob("*.unfinished")) and not list(Path().glob(".*.unfinished"))
 
 
 def test_only_what_waits_for_an_answer_is_handed_out(ssal: CommandLine) -> None:
@@ -329,11 +346,12 @@ def test_an_answer_of_a_finished_round_is_corrected_and_nothing_is_asked_again(s
     )
     for image, said, told in (
         (first, "on", "no class is called 'on'; did you mean 'one'?"),
+        (first, "lynx", "without a class: none of the classes, cannot tell\n"),
         (first, "skipped", "'cannot tell' takes its label out of training"),
         (sorted(asked)[0], "one", "no image that a finished round has an answer for"),
         ("nowhere.png", "one", "ssal ledger log"),
     ):
-        refused(ssal("ledger", "correct", "project.yaml", image, said), told)
+        assert told in refused(ssal("ledger", "correct", "project.yaml", image, said)) + "\n"
     assert len(ledger.said()) == 10
     said = ssal("ledger", "correct", "project.yaml", path, wrong, "--who", "eve")
     assert f"{path} is {wrong!r} from now on, which was {true!r} since round 0" in said.out, said

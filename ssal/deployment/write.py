@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,7 +88,7 @@ def write_model(
     """
     tensors, config = tensors_of(stand), _config(recipe, stand, audit)
     absent = graph.told_missing() if onnx else ""
-    work, made = to / UNFINISHED, not to.exists()
+    work, made = to / UNFINISHED, not os.path.lexists(to)
     _check_free(to)
     shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
     try:
@@ -106,13 +107,13 @@ def write_model(
         return Written(to, _published(work, to), [absent] if absent else [])
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if made and to.is_dir() and not any(to.iterdir()):
+        if made and os.path.isdir(to) and not any(to.iterdir()):
             to.rmdir()
 
 
 def _check_free(to: Path) -> None:
     """Raise BadInput where a file that would be replaced is no model's."""
-    there = [name for name in (CARD, CONFIG, ONNX, WEIGHTS) if (to / name).exists()]
+    there = [name for name in (CARD, CONFIG, ONNX, WEIGHTS) if os.path.lexists(to / name)]
     if there and not (is_model(to) or (to / UNFINISHED).exists()):
         raise BadInput(
             f"{to}: {listing(there)} would be replaced and belongs to no model of ssal's; name another folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ EXPORT = "export.json"
 def check_place(to: Path, data: Mapping[str, Any]) -> None:
     """Raise BadInput where an export into `to` would lose what is there, or join the images of the options `data`."""
     check_outside(to, data)
-    if not to.exists() or (to.is_dir() and not any(to.iterdir())):
+    if not os.path.lexists(to) or (to.is_dir() and not any(to.iterdir())):
         return
     other = "name another folder with --to"
     record = read_json(to / EXPORT) if (to / EXPORT).is_file() else None

@@ -43,6 +43,7 @@ def test_run_model_and_predict_from_the_command_line(command_line: CommandLine) 
     assert command_line("run", "tiny.yaml", "--jobs", "1").code == 0
     refused(command_line("model", "tiny.yaml", "--to", "pictures/m", "--no-onnx"), "where the images come from")
     assert not Path("pictures/m").exists()
+    refused(command_line("model", "tiny.yaml", "--to", "x" * 300, "--no-onnx"), "it cannot be written")
     said = command_line("model", "tiny.yaml", "--to", "model", "--no-onnx")
     assert said.code == 0 and "model/config.json" in said.out
     broken = Path("pictures/test/one/broken.png")
@@ -139,6 +140,7 @@ def test_what_is_no_table_of_predictions_is_not_replaced(
     write_pictures(Path("pictures"), train=2, test=1)
     for top in ("1", "3"):
         assert command_line("predict", model, "pictures", "--top", top).code == 0
+    refused(command_line("predict", model, "pictures", "--to", "x" * 300), "it cannot be written", "Name another place")
     monkeypatch.setattr(predicting, "load", None)
     photograph = next(Path("pictures").rglob("*.png"))
     Path("photograph.png").write_bytes(photograph.read_bytes())

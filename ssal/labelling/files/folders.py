@@ -79,7 +79,7 @@ def write_folders(
     `content` gives an image by its id, as a file's bytes or an array. A file's name is its id, after the suggestion
     where there is one, so that images of one suggestion stand together. Raises BadInput where `target` holds anything.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise BadInput(f"{target}: people may be sorting images there; name a folder that is not there yet")
     names = folder_names(classes)
     named = {label: name for name, (_, label) in names.items() if label is not None}
