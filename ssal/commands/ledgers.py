@@ -49,7 +49,7 @@ def log(
     seed: Seed = None,
 ) -> None:
     """Print every row as tab-separated text, in the order in which they were written."""
-    from ssal.labelling.chain import COLUMNS
+    from ssal.labelling.table import COLUMNS
 
     names = ("position", *COLUMNS)
     for one in _ledgers(recipe, overrides, checkpoints, arm, seed):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,67 +12,52 @@ from typing import Any
 
 from ssal.artefacts import disk_errors, make_folder, writing
 from ssal.errors import BadInput
+from ssal.labelling.table import begin, digest, insert, last, number_in, renumber
 
-VERSION = 2
 ENTRY, SAID, UNDONE, RENAMED = ("entry", "said", "undone", "renamed")
 """What a row of the ledger is: an image of a finished round; one answer of one person; one taken back; a class that is
 called otherwise from now on."""
-COLUMNS = (
-    "event", "id", "kind", "label", "who", "at", "seconds", "round", "strategy", "score", "via", "decides", "about",
-)  # fmt: skip
-_SCHEMA = """
-CREATE TABLE ledger (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    event TEXT NOT NULL,
-    id TEXT,
-    kind TEXT,
-    label TEXT,
-    who TEXT NOT NULL,
-    at TEXT NOT NULL,
-    seconds REAL,
-    round INTEGER,
-    strategy TEXT,
-    score REAL,
-    via TEXT,
-    decides INTEGER,
-    about TEXT,
-    digest TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX one_answer ON ledger (id) WHERE event = 'entry' AND kind != 'skipped';
-CREATE UNIQUE INDEX one_entry ON ledger (id, round) WHERE event = 'entry';
-CREATE TRIGGER no_update BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER no_delete BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-"""
-_OLD = "SELECT 'entry', id, iif(label = '', 'none', 'label'), nullif(label, ''), who, at, NULL, round, strategy, score"
-_OLD += ", NULL, NULL, NULL FROM labels ORDER BY position"
-"""The rows of a ledger of version 1 as COLUMNS."""
+
+
+class Replaced(BadInput):
+    """The ledger's file is gone, or another lies in its place."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}: the ledger that was opened is gone, or another one lies in its place, as after ssal run "
+            "--overwrite or where a backup was put back; nothing was written. Run the same command again"
+        )
 
 
 class Chain:
     """The table in the file at `path`; every append is one transaction that is on disk when it returns."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or start one; bring one of version 1 up to date."""
+        """Open the file, or start one; bring an earlier one up to date."""
         self.path = path
-        self._number: int | None = None
+        self.number = 0
+        """Drawn when the file was begun or written as a backup; a plain copy has the same one."""
+        self._seen: tuple[int, str] | None = None
+        """Position and digest of the last row when it was last looked at, which can neither go nor change."""
         make_folder(path.parent)
         with self._open() as connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-                self._begin(connection)
-            self._number = path.stat().st_ino
-
-    @property
-    def number(self) -> int:
-        """Return the file's number on its disk: another file in its place has another one."""
-        assert self._number is not None
-        return self._number
+            connection.execute("PRAGMA journal_mode=WAL")
+            begin(connection)
+            self.number = number_in(connection)
 
     @property
     def replaced(self) -> bool:
-        """Say whether the file is gone, or another lies in its place, since it was opened."""
+        """Say whether the file is gone, or another lies in its place, since it was opened.
+
+        One that has all rows that were seen here is told by its number alone: as a plain copy that goes further it is
+        as good as the same file.
+        """
+        if not self.path.exists():
+            return True
         try:
-            return self.path.stat().st_ino != self._number
-        except FileNotFoundError:
+            with self._open():
+                return False
+        except Replaced:
             return True
 
     @property
@@ -96,15 +79,25 @@ class Chain:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection; raises BadInput where the file is another by now, or it or its disk do not serve."""
+        """Give a connection; raises Replaced where the file is another by now, BadInput where it does not serve."""
         with self._held(fcntl.LOCK_SH):
-            if self._number is not None and self.replaced:
-                raise BadInput(
-                    f"{self.path}: this ledger was moved away since it was opened, as ssal run --overwrite does; "
-                    "nothing was written. Run the same command again"
-                )
+            if self.number and not self.path.exists():  # SQLite would begin one
+                raise Replaced(self.path)
             with self._connected() as connection:
+                if self.number and not self._stands(connection):
+                    raise Replaced(self.path)
                 yield connection
+                self._seen = last(connection)
+
+    def _stands(self, connection: sqlite3.Connection) -> bool:
+        """Say whether the file is the one that was opened.
+
+        Its number on the disk does not tell: the next file often gets it again, and who copies over a file keeps it.
+        """
+        if number_in(connection) != self.number:
+            return False
+        seen = "SELECT 1 FROM ledger WHERE position = ? AND digest = ?"
+        return self._seen is None or connection.execute(seen, self._seen).fetchone() is not None
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -112,7 +105,6 @@ class Chain:
         try:
             with closing(sqlite3.connect(self.path, isolation_level=None, timeout=60)) as connection:
                 connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
                 yield connection
         except sqlite3.IntegrityError:
@@ -128,26 +120,13 @@ class Chain:
                 f"{self.path.parent} away and start again"
             ) from error
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """Make the table in one transaction; two processes may meet here."""
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-            for statement in _statements(_SCHEMA):
-                connection.execute(statement)
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'labels'").fetchone():
-                _insert(
-                    connection, (dict(zip(COLUMNS, row, strict=True)) for row in connection.execute(_OLD).fetchall())
-                )
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-
     def append(self, rows: Iterable[Mapping[str, Any]]) -> list[int]:
         """Write rows, of COLUMNS, all or none, and return their positions. Raises BadInput for a second entry."""
         rows = list(rows)
         with self._open() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                positions = _insert(connection, rows)
+                positions = insert(connection, rows)
                 connection.execute("COMMIT")
             except sqlite3.IntegrityError as error:
                 raise BadInput(
@@ -169,7 +148,8 @@ class Chain:
     def last(self) -> int:
         """Return the position of the last row; 0 where there is none."""
         with self._open() as connection:
-            return int(connection.execute("SELECT coalesce(max(position), 0) FROM ledger").fetchone()[0])
+            found = last(connection)
+        return found[0] if found else 0
 
     def rounds_taken(self, apart_from: str) -> set[int]:
         """Return the rounds that have an entry of another strategy than the one named."""
@@ -202,6 +182,7 @@ class Chain:
             try:
                 with closing(sqlite3.connect(temporary)) as copy:
                     connection.backup(copy)
+                    renumber(copy)
                 written = Chain(temporary)
                 damages, last = written.damages(), written.last()
             finally:
@@ -217,36 +198,3 @@ class Chain:
             with self._connected() as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.path.rename(path)
-
-
-def digest(before: str, row: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the digest before and a row's position and columns, as JSON."""
-    values = [before, row["position"], *(row.get(name) for name in COLUMNS)]
-    return hashlib.sha256(json.dumps(values, ensure_ascii=False).encode()).hexdigest()
-
-
-def _insert(connection: sqlite3.Connection, rows: Iterable[Mapping[str, Any]]) -> list[int]:
-    """Write rows at the end of the chain, inside of a transaction."""
-    last = connection.execute("SELECT position, digest FROM ledger ORDER BY position DESC LIMIT 1").fetchone()
-    position, before = (last["position"], last["digest"]) if last else (0, "")
-    first = position + 1
-    columns = ("position", *COLUMNS, "digest")
-    places = ", ".join("?" * len(columns))
-    for row in rows:
-        position += 1
-        row = {"position": position, **row}
-        before = digest(before, row)
-        values = [position, *(row.get(name) for name in COLUMNS), before]
-        connection.execute(f"INSERT INTO ledger ({', '.join(columns)}) VALUES ({places})", values)
-    return list(range(first, position + 1))
-
-
-def _statements(script: str) -> list[str]:
-    """Return a script's statements one by one: executescript would commit the transaction that it stands in."""
-    found, statement = [], ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            found.append(statement)
-            statement = ""
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -295,6 +297,75 @@ def test_a_backup_has_what_the_write_ahead_log_alone_holds_and_is_the_ledger(tmp
     assert ledger.chain.rows() == before and not ledger.chain.damages()
     ledger.append([entry("c", "dog", 2)])
     assert ledger.labels() == {"a": "cat", "b": "dog", "c": "dog"}
+
+
+def put_back(copy: Path, ledger: Path) -> None:
+    """Copy a file over the ledger: so it keeps its number on the disk, as one often gets again that was removed."""
+    assert not ledger.with_name(f"{ledger.name}-wal").exists()
+    shutil.copyfile(copy, ledger)
+
+
+def copied(ledger: Ledger, to: Path) -> None:
+    shutil.copyfile(ledger.path, to)
+
+
+def backed_up(ledger: Ledger, to: Path) -> None:
+    ledger.chain.backup(to)
+
+
+@pytest.mark.parametrize("keep", [copied, backed_up])
+@pytest.mark.parametrize("known", [0, 2])
+def test_an_earlier_ledger_that_is_put_back_is_another_one(
+    tmp_path: Path, known: int, keep: Callable[[Ledger, Path], None]
+) -> None:
+    ledger, copy = Ledger(tmp_path / "ledger.sqlite"), tmp_path / "copy.sqlite"
+    ledger.append([entry(str(number), "cat") for number in range(known)])
+    keep(ledger, copy)
+    ledger.say([said("b", "dog")])
+    assert not ledger.chain.replaced
+    put_back(copy, ledger.path)
+    assert ledger.chain.replaced
+    for refused in (ledger.chain.last, lambda: ledger.say([said("c", "dog")])):
+        with pytest.raises(BadInput, match="another one lies in its place.*nothing was written"):
+            refused()
+    again = Ledger(ledger.path)
+    assert again.said() == [] and len(again.entries()) == known and not again.chain.replaced
+    again.say([said("c", "cat")])
+    assert ledger.chain.replaced, "it has as many rows, and others"
+    assert [one.answer.id for one in again.said()] == ["c"] and not again.chain.damages()
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_a_backup_that_goes_further_is_another_ledger(tmp_path: Path, known: int) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.append([entry(str(number), "cat") for number in range(known)])
+    shutil.copyfile(ledger.path, tmp_path / "short.sqlite")
+    opened = Ledger(ledger.path)
+    ledger.say([said("b", "dog")])
+    ledger.chain.backup(tmp_path / "copy.sqlite")
+    put_back(tmp_path / "short.sqlite", ledger.path)
+    assert ledger.chain.replaced and not opened.chain.replaced, "all stands that this one has seen"
+    put_back(tmp_path / "copy.sqlite", ledger.path)
+    assert ledger.chain.replaced and opened.chain.replaced
+
+
+def test_of_two_ledgers_without_a_row_each_is_known(tmp_path: Path) -> None:
+    first, second = Ledger(tmp_path / "ledger.sqlite"), Ledger(tmp_path / "second.sqlite")
+    assert first.chain.number != second.chain.number and Ledger(first.path).chain.number == first.chain.number
+    put_back(second.path, first.path)
+    assert first.chain.replaced and not second.chain.replaced
+    put_back(Path(os.devnull), second.path)  # as somebody is about to copy one there
+    assert second.chain.replaced and second.path.stat().st_size == 0, "nothing is written there"
+
+
+def test_a_ledger_without_a_number_gets_one_and_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Ledger(path).append([entry("a", "cat")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA application_id=0")
+    ledger = Ledger(path)
+    assert ledger.chain.number == Ledger(path).chain.number > 0
+    assert ledger.labels() == {"a": "cat"} and ledger.chain.damages() == []
 
 
 def raises(chain: Chain) -> list[str]:

@@ -418,6 +418,45 @@ def test_a_project_that_is_started_anew_gets_no_answer_of_before(page: Page) -> 
     assert [one.answer.label for one in Ledger(kept).said()] == ["one"]
 
 
+def test_a_backup_that_is_put_back_under_an_open_page_is_noticed(page: Page, tmp_path: Path) -> None:
+    """Also in the very place on the disk; what the page knew of the other ledger takes nothing back in this one."""
+    page.say(0, "one", "bob")
+    copies = [tmp_path / "copied.sqlite", tmp_path / "backed_up.sqlite"]
+    shutil.copyfile(page.ledger.path, copies[0])
+    page.ledger.chain.backup(copies[1])
+    keys = [page.key]
+    for copy in (*copies, copies[0]):
+        page.say(1, "one")
+        (at,) = page.say(2, "two")
+        assert page.progress()["answered"] == 3 and page.progress()["mine"] == 2
+        shutil.copyfile(copy, page.ledger.path)
+        for refused in ({"answers": [GOOD]}, {"look": "queue"}, {"positions": [at]}):
+            path = {"answers": "answers", "look": "look", "positions": "undo"}[next(iter(refused))]
+            assert "nothing was written" in page.post(path, 409, who="ann", **refused)["error"]
+        page.ledger = Ledger(page.ledger.path)
+        assert len(page.ledger.said()) == 1
+        keys.append(page.client.get("/api/question").json()["key"])
+        page.key = keys[-1]
+        assert page.progress()["answered"] == 1 and page.progress()["mine"] == 0 and page.look() == [1, 2, 3, 4]
+        page.say(3, "two", "bob")
+        assert page.progress("bob")["mine"] == 2
+        page.post("undo", who="bob", positions=None)
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_ledger_that_is_being_copied_into_its_place_is_left_alone(page: Page) -> None:
+    page.say(0, "one")
+    kept = page.ledger.path.read_bytes()
+    page.ledger.path.write_bytes(b"")
+    for _ in range(2):
+        assert "nothing was written" in page.post("answers", 409, who="ann", answers=[GOOD])["error"]
+        assert page.client.get("/api/question").status_code == 503
+    assert page.ledger.path.read_bytes() == b""
+    page.ledger.path.write_bytes(kept)
+    page.key = page.client.get("/api/question").json()["key"]
+    assert page.look() == [1, 2, 3, 4]
+
+
 def test_answers_that_come_another_way_are_seen_at_once(page: Page) -> None:
     other = Page(page.cell)
     other.say(0, "one", "ben")
@@ -433,7 +472,7 @@ def test_a_full_disk_is_told_and_the_answer_not_acknowledged(page: Page, monkeyp
     def full(*_: Any, **__: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("ssal.labelling.chain._insert", full)
+    monkeypatch.setattr("ssal.labelling.chain.insert", full)
     told = page.post("answers", 503, who="ann", answers=[GOOD])["error"]
     assert "disk is full" in told and "nothing new was written" in told
 

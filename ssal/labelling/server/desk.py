@@ -35,7 +35,7 @@ class Desk:
         self.folder = folder
         self._ledger = Ledger(ledger)
         self.key = f"{key}-{self._ledger.chain.number:x}"
-        """What a page calls this question by; of a project that was started anew the same question has another."""
+        """What a page calls this question by; with another ledger the same question has another."""
         self._following = Following(self._ledger.chain, question.round)
         self._leases = Leases()
         self._numbers = {image.id: number for number, image in enumerate(question.images)}
@@ -151,7 +151,7 @@ class Desk:
 
     @property
     def replaced(self) -> bool:
-        """Say whether the project was started anew, with another ledger."""
+        """Say whether another ledger lies in its place: the project was started anew, or a backup put back."""
         return self._ledger.chain.replaced
 
     def finished(self) -> bool:

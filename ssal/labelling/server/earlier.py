@@ -21,9 +21,9 @@ _ROUND = re.compile(r"\bround (\d+)\b")
 class Earlier:
     """The desks of a cell's finished rounds, by the keys of their questions; safe to call from several threads."""
 
-    def __init__(self, cell: Cell) -> None:
-        """Read nothing yet: who only answers has no need of it."""
-        self._cell = cell
+    def __init__(self, cell: Cell, ledgers: int) -> None:
+        """Read nothing yet: who only answers has no need of it. `ledgers` is part of every key."""
+        self._cell, self._ledgers = cell, ledgers
         self._desks: dict[Path, Desk] = {}
         self._lock = threading.Lock()
 
@@ -36,7 +36,7 @@ class Earlier:
                         question, key = read_question(folder)
                     except BadInput:
                         continue
-                    self._desks[folder] = Desk(question, key, folder, self._cell.ledger)
+                    self._desks[folder] = Desk(question, f"{key}-{self._ledgers}", folder, self._cell.ledger)
             return {desk.key: desk for desk in self._desks.values() if desk.finished()}
 
     def find(self, words: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ class Place:
         """Open the question that waits; raises BadInput where it is damaged or none waits."""
         self._cell, self._now, self._looked = cell, now, now()
         self._lock = threading.Lock()
-        self.earlier = Earlier(cell)
+        self._ledgers = 0  # that others were put in the place of: a plain copy has the number of the one before
+        self.earlier = Earlier(cell, self._ledgers)
         folder = cell.question()
         if folder is None:
             raise BadInput(f"{cell.folder}: no image waits for an answer")
@@ -38,7 +39,7 @@ class Place:
     def _open(self, folder: Path) -> None:
         self._written = _written(folder)
         question, self._key = read_question(folder)
-        self._desk = Desk(question, self._key, folder, self._cell.ledger)
+        self._desk = Desk(question, f"{self._key}-{self._ledgers}", folder, self._cell.ledger)
 
     def _renew(self, folder: Path) -> None:
         """Take what the run has written anew; of the same images people go on where they are."""
@@ -50,11 +51,15 @@ class Place:
             self._open(folder)
 
     def _begin_anew(self) -> None:
-        """Open what a project that was started anew asks; raises StartedAnew where it asks nothing yet."""
-        folder = self._cell.question() if self._cell.ledger.exists() else None
+        """Open what is asked with another ledger; raises StartedAnew where nothing is asked yet."""
+        ledger = self._cell.ledger
+        begun = ledger.exists() and ledger.stat().st_size  # a copy is empty at first, and is not begun here
+        folder = self._cell.question() if begun else None
         if folder is None:
-            raise StartedAnew(f"{self._cell.folder} was started anew; what it asks comes here by itself")
-        self.earlier = Earlier(self._cell)
+            told = "was started anew, or its ledger is about to be put back; what it asks comes here by itself"
+            raise StartedAnew(f"{self._cell.folder} {told}")
+        self._ledgers += 1
+        self.earlier = Earlier(self._cell, self._ledgers)
         self._open(folder)
 
     def current(self) -> Desk:
@@ -80,7 +85,7 @@ class Place:
         except StartedAnew as error:
             raise HTTPException(409, f"{error}; nothing was written") from error
         if key != desk.key:
-            raise HTTPException(409, "other images are asked about by now; nothing was written")
+            raise HTTPException(409, "other images are asked about by now, or in another ledger; nothing was written")
         return desk if earlier is None else self._before(earlier)
 
     def _before(self, key: str) -> Desk:
