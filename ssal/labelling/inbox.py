@@ -17,7 +17,7 @@ from ssal.labelling.files.questions import Question
 from ssal.labelling.files.reading import accepted
 from ssal.labelling.ledger import Ledger, Said
 from ssal.labelling.naming import Names
-from ssal.labelling.settle import outcome, this_user
+from ssal.labelling.settle import outcome, person, this_user
 from ssal.registry import answerer
 
 TO_LABEL = "to_label.csv"
@@ -71,11 +71,11 @@ def record(
     """
     who = who or this_user()
     before = [one for one in ledger.said(undone=True) if (one.round, one.via, one.decides) == (number, via, decides)]
-    last = {(one.answer.id, one.answer.who): one.answer for one in before}
+    last = {(one.answer.id, person(one.answer.who)): one.answer for one in before}
     new = []
     for answer in answers:
         by = answer.who or who
-        known = last.get((answer.id, by))
+        known = last.get((answer.id, person(by)))
         if known is None or (known.kind, known.label) != (answer.kind, answer.label):
             told = Answer(answer.id, answer.kind, answer.label, by, answer.seconds, answer.at)
             new.append(Said(told, number, via, decides))
