@@ -53,10 +53,13 @@ def claim(arm: Arm, images: Images, folder: Path, overwrite: bool) -> None:
         if changed or arm.budget < committed:
             record.rename(folder / "replaced.json")
             clear(folder)
-        elif _measured_by(before) != _measured_by(now):
-            (folder / "finished.json").unlink(missing_ok=True)
-            for metrics in folder.glob("round_*/metrics.json"):
-                metrics.unlink()
+        else:
+            if overwrite:
+                log.warning("%s: this recipe made what stands there, so nothing is overwritten; it goes on", folder)
+            if _measured_by(before) != _measured_by(now):
+                (folder / "finished.json").unlink(missing_ok=True)
+                for metrics in folder.glob("round_*/metrics.json"):
+                    metrics.unlink()
     write_json(record, now)
 
 

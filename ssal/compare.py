@@ -68,6 +68,8 @@ def run_all(
             todo.append(cell)
     if len(todo) < len(cells):
         log.info("%d of %d cells are finished already", len(cells) - len(todo), len(cells))
+        if overwrite:
+            log.warning("finished cells: this recipe made what stands there, so nothing is overwritten")
     failed: dict[str, str] = {}
     waiting: list[str] = []
     refused: list[str] = []

@@ -95,6 +95,23 @@ def test_a_changed_recipe_is_refused_and_overwrite_keeps_the_labels(ssal: Comman
     refused(run(ssal), "learner.steps, acquisition.strategy differ")
 
 
+def test_overwrite_says_where_it_overwrites_nothing(ssal: CommandLine) -> None:
+    """It starts again where another recipe's run stands, and nowhere else."""
+    says = "this recipe made what stands there, so nothing is overwritten"
+    assert says not in run(ssal, "--overwrite").log, "nothing stands there"
+    before = state(CELL)
+    for words in (("--overwrite",), ()):
+        said = run(ssal, *words)
+        assert said.code == 0 and state(CELL) == before
+        assert said.log.count(says) == said.log.count(f"finished cells: {says}") == len(words)
+    (CELL / "finished.json").unlink()
+    said = run(ssal, "seeds=[0, 1]", "--overwrite")
+    assert said.code == 0 and said.log.count(says) == said.log.count(f"{CELL}: {says}; it goes on") == 1
+    assert state(CELL) == before
+    assert says not in run(ssal, "learner.steps=5", "--overwrite").log
+    assert (CELL / "ledger.replaced_1.sqlite").exists()
+
+
 def test_other_images_under_the_same_recipe_are_refused(ssal: CommandLine) -> None:
     assert run(ssal).code == 0
     min(Path("pictures/train/two").glob("*.png")).unlink()
