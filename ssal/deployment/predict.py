@@ -26,7 +26,6 @@ from ssal.data.decode import Unreadable, decode
 from ssal.data.listing import Listing
 from ssal.deployment.classifier import Loaded, load
 from ssal.errors import BadInput
-from ssal.export.place import check_outside
 from ssal.neighbours import full_precision
 from ssal.spreadsheet import line
 
@@ -66,9 +65,8 @@ def predict(model: Path, images: Path, to: Path, top: int) -> Predicted:
 
     Rows are in the order of the paths. A file that cannot be read has a row with an empty label. Nothing stands at
     `to` before all is predicted. Raises BadInput where there is no model, no image, or none that can be read, and
-    where `to` lies among the images or is there and no table of predictions.
+    where `to` is there and no table of predictions.
     """
-    check_outside(to, {"images": str(images)})
     _check_table(to)
     loaded, listing = load(model), _listing(images)
     names = loaded.config["classes"]
