@@ -15,7 +15,7 @@ from ssal.errors import BadInput, listing
 from ssal.fingerprints import file_fingerprint, fingerprint, source_fingerprint
 from ssal.labelling.ask import begun
 from ssal.labelling.ledger import Ledger
-from ssal.labelling.naming import Names
+from ssal.labelling.naming import Names, to_write
 from ssal.learner.train import sources as learner_sources
 from ssal.pretext.pretrain import sources as pretext_sources
 from ssal.question import open_question
@@ -182,10 +182,8 @@ def _check_names(now: dict[str, Any], folder: Path) -> None:
         return
     renamed = Names(Ledger(folder / "ledger.sqlite").chain.rows()).renamed()
     told = [
-        f"{old!r} is called {new!r} since `ssal ledger rename`: write {new!r} for {old!r} in data.classes, and call a "
-        f"folder of images {old!r} so, too"
-        for old, new in renamed.items()
-        if new in lacks and old in now["classes"]
+        f"since `ssal ledger rename` a class is called {new!r}: {what}, and call the folder of its images so, too"
+        for new, what in to_write(lacks, now["classes"], renamed).items()
     ]
     raise BadInput(
         f"{folder}: the classes are {listing(now['classes'], 10)}, without {listing(map(repr, lacks))}, which was "

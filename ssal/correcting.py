@@ -11,7 +11,7 @@ from ssal.labelling.answers import SHOWN, SKIPPED, Answer
 from ssal.labelling.files.asked import Asked
 from ssal.labelling.files.words import Unclear, Words, plain
 from ssal.labelling.ledger import Entry, Ledger, Said
-from ssal.labelling.naming import Names, no_name
+from ssal.labelling.naming import Names, no_name, to_write
 from ssal.recipe import Recipe
 
 VIA = "correction"
@@ -59,11 +59,10 @@ def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str
     Raises BadInput where no label is called `old`, where nobody could answer with `new`, and, unless two classes are to
     `merge`, where one is called so already.
     """
-    cell = _cell(recipe, checkpoints, ledger)
+    cell, new = _cell(recipe, checkpoints, ledger), new.strip()
     if wrong := no_name(new):
         raise BadInput(f"{new!r} {wrong}")
-    called = {entry.label for entry in ledger.entries()} | {one.answer.label for one in ledger.said()}
-    if not merge and (same := sorted(name for name in called - {old} if name and plain(name) == plain(new))):
+    if not merge and (same := sorted(name for name in _answered(ledger) - {old} if plain(name) == plain(new))):
         raise BadInput(
             f"{ledger.path}: {listing(map(repr, same))} was answered as well, and {old!r} could not be told from it "
             "again; type another name, or, where two classes are to be one for good, --merge (ssal ledger backup keeps "
@@ -72,12 +71,20 @@ def rename(recipe: Recipe, checkpoints: Path, ledger: Ledger, old: str, new: str
     from_data = any(entry.label == old and entry.who == FOLDER for entry in ledger.entries())
     images = ledger.rename(old, new, who)
     told = [f"{counted(images, 'image')} answered {old!r} {'are' if images > 1 else 'is'} {new!r} from now on"]
-    if cell.arm.data["classes"] and old in cell.arm.data["classes"]:
-        there = new in cell.arm.data["classes"]
-        told.append(f"remove {old!r} from data.classes" if there else f"write {new!r} for {old!r} in data.classes, too")
+    if classes := cell.arm.data["classes"]:
+        lacks = sorted(name for name in _answered(ledger) if name not in classes)
+        changes = to_write(lacks, classes, Names(ledger.chain.rows()).renamed())
+        told += [f"{change}, too" for change in changes.values()]
+        told += [f"remove {old!r} from data.classes, or it is offered on"] * (merge and old in classes)
     if from_data:
         told.append(f"labels {old!r} came with the images: call their folder {new!r}, too, or write so in the manifest")
     return f"{'; '.join(told)}; then ssal run {recipe.typed} goes on" if told[1:] else told[0]
+
+
+def _answered(ledger: Ledger) -> set[str]:
+    """Return the classes that were answered, in rounds that are finished or not."""
+    called = [*(entry.label for entry in ledger.entries()), *(one.answer.label for one in ledger.said())]
+    return {name for name in called if name is not None}
 
 
 def _cell(recipe: Recipe, checkpoints: Path, ledger: Ledger) -> Cell:
@@ -87,4 +94,7 @@ def _cell(recipe: Recipe, checkpoints: Path, ledger: Ledger) -> Cell:
         if cell.folder == ledger.path.parent:
             return cell
     known = listing(f"arm {cell.arm.name} with seed {cell.seed}" for cell in cells)
-    raise BadInput(f"{ledger.path}: the recipe has no such run any more, only {known}; name its arm and seed there")
+    arm, seed = ledger.path.parent.parent.name, ledger.path.parent.name.removeprefix("seed_")
+    raise BadInput(
+        f"{ledger.path}: the recipe has no arm {arm} with seed {seed} any more, only {known}; name them there"
+    )

@@ -105,7 +105,7 @@ def open_round(recipe: Recipe, checkpoints: Path, arm: str = "", seed: int | Non
 def hand_out(asked: Open, form: str, to: Path) -> str:
     """Write the images that wait for an answer to `to` in one of FORMS; return how many, and what to do with them.
 
-    Those that are answered and on which nobody differs are left out. Raises BadInput, also where none is left.
+    Those are left out whose answers are complete and agree. Raises BadInput, also where none is left.
     """
     check_outside(to, asked.cell.arm.data["options"])
     found = asked.outcome()
@@ -144,7 +144,7 @@ def take(
     """
     if not os.path.exists(answers):  # which, unlike pathlib, takes a name of any length
         raise BadInput(f"{answers}: there is no such file or folder (from {Path.cwd()})")
-    there = asked.paths
+    there, who = asked.paths, who.strip()
     known = {id: there.get(id, id) for id in asked.ids}  # who answered an image that is gone since did no wrong
     ledger, classes = asked.ledger, asked.images.classes
     renamed = Names(ledger.chain.rows()).renamed()

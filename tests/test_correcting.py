@@ -32,8 +32,21 @@ def test_two_classes_become_one_only_where_that_is_typed(answered: CommandLine) 
     assert len(ledger.chain.rows()) == rows, "nothing was written"
     ones = {one.answer.id for one in ledger.said() if one.answer.label == "one"}
     said = answered(*RENAME, "one", "two", "--merge")
-    assert said.code == 0 and "remove 'one' from data.classes" in said.out, said
+    assert said.code == 0 and "remove 'one' from data.classes, or it is offered on" in said.out, said
     assert ones and ones <= {one.answer.id for one in ledger.said() if one.answer.label == "two"}
+
+
+def test_what_is_told_of_the_recipe_names_what_was_answered(answered: CommandLine) -> None:
+    """Renamed twice, classes that change places, and two that become one: each sentence can be followed as it is."""
+    assert "write 'ONE' for 'one' in data.classes" in answered(*RENAME, "one", "ONE").out
+    said = answered(*RENAME, "ONE", " uno ")
+    assert "'uno' from now on" in said.out and "write 'uno' for 'one' in data.classes" in said.out, said
+    assert "write 'one' for 'two'" not in answered(*RENAME, "two", "one").out
+    assert "data.classes" not in answered(*RENAME, "uno", "two").out, "they have changed places"
+    assert answered(*RENAME, "two", "one", "--merge").code == 0
+    assert "write 'uno' for 'one' and remove 'two' in data.classes" in answered(*RENAME, "one", "uno").out
+    refused(answered(*RUN), "write 'uno' for 'one' and remove 'two' in data.classes")
+    assert answered(*RUN, "data.classes=[nought,uno,three]").code == 3
 
 
 def test_the_recipe_may_have_the_new_name_first(answered: CommandLine) -> None:
@@ -56,5 +69,5 @@ def test_a_run_that_the_recipe_no_longer_names_is_corrected_nowhere(answered: Co
     for command in (("correct", "project.yaml", "x.png", "one"), ("rename", "project.yaml", "one", "uno")):
         refused(
             answered("ledger", *command, "seeds=[1]"),
-            "the recipe has no such run any more, only arm main with seed 1; name its arm and seed there",
+            "the recipe has no arm main with seed 0 any more, only arm main with seed 1; name them there",
         )

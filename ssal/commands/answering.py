@@ -48,7 +48,6 @@ def answers(
 
     loaded = load(recipe, overrides, checkpoints)
     new, found = take(open_round(loaded, checkpoints, arm, seed), file, accept_valid, who, decides)
-    rest = found.words() if found.waiting else f"none waits any more: type ssal run {loaded.typed}"
-    if ways := found.ways():
-        rest += f": {', '.join(ways)}, or type ssal label {loaded.typed}"
+    ways = ", ".join([*found.ways(), f"{'or ' * bool(found.ways())}type ssal label {loaded.typed}"])
+    rest = f"{found.words()}: {ways}" if found.waiting else f"none waits any more: type ssal run {loaded.typed}"
     typer.echo(f"{counted(new, 'new answer')} from {file}; {rest}")

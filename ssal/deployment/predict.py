@@ -94,7 +94,7 @@ def _check_table(to: Path) -> None:
         try:
             with to.open("rb") as file:
                 first = file.readline(LONGEST_HEADER).decode()
-            if first == _header(max(1, first.count(",") // len(COLUMNS))):
+            if first.rstrip("\r\n") + "\n" == _header(max(1, first.count(",") // len(COLUMNS))):
                 return
             got = f"a file that begins with {first.strip()[:60]!r}" if first.strip() else "a file without a header"
         except UnicodeDecodeError:

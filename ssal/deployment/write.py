@@ -112,7 +112,9 @@ def write_model(
 
 
 def _check_free(to: Path) -> None:
-    """Raise BadInput where a file that would be replaced is no model's."""
+    """Raise BadInput where `to` is no folder, or a file that would be replaced there is no model's."""
+    if os.path.lexists(to) and not to.is_dir():
+        raise BadInput(f"--to: {to}: expected a folder, or a place for one; got what is no folder; name another place")
     there = [name for name in (CARD, CONFIG, ONNX, WEIGHTS) if os.path.lexists(to / name)]
     if there and not (is_model(to) or (to / UNFINISHED).exists()):
         raise BadInput(

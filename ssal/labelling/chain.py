@@ -40,10 +40,11 @@ class Chain:
         self._seen: tuple[int, str] | None = None
         """Position and digest of the last row when it was last looked at, which can neither go nor change."""
         make_folder(path.parent)
-        with self._open() as connection:
+        new = not (path.exists() and path.stat().st_size)  # where no other process may switch to WAL meanwhile
+        with self._held(fcntl.LOCK_EX if new else fcntl.LOCK_SH), self._connected() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             begin(connection)
-            self.number = number_in(connection)
+            self.number, self._seen = number_in(connection), last(connection)
 
     @property
     def replaced(self) -> bool:

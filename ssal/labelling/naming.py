@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssal.errors import listing
@@ -53,3 +53,17 @@ def name_problems(names: Sequence[str]) -> list[str]:
         if wrong := no_name(spelt[0]):
             problems.append(f"{spelt[0]!r} {wrong}")
     return problems
+
+
+def to_write(lacks: Iterable[str], classes: Sequence[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """Return what to write in `data.classes` so that it names what was answered and it `lacks`, by that name.
+
+    `renamed` is as of Names.renamed; a name that no class of the recipe had before is not among what is returned.
+    """
+    found = {}
+    for new in lacks:
+        before = [old for old in classes if renamed.get(old) == new]
+        if before:
+            remove = f" and remove {listing(map(repr, before[1:]))}" if before[1:] else ""
+            found[new] = f"write {new!r} for {before[0]!r}{remove} in data.classes"
+    return found

@@ -140,6 +140,9 @@ def test_what_is_no_table_of_predictions_is_not_replaced(
     write_pictures(Path("pictures"), train=2, test=1)
     for top in ("1", "3"):
         assert command_line("predict", model, "pictures", "--top", top).code == 0
+    saved = Path("predictions.csv").read_bytes().replace(b"\n", b"\r\n")  # as a spreadsheet does
+    Path("predictions.csv").write_bytes(saved)
+    assert command_line("predict", model, "pictures").code == 0
     refused(command_line("predict", model, "pictures", "--to", "x" * 300), "it cannot be written", "Name another place")
     monkeypatch.setattr(predicting, "load", None)
     photograph = next(Path("pictures").rglob("*.png"))

@@ -250,7 +250,7 @@ def test_a_class_whose_images_lie_in_a_folder_is_renamed_in_both_places(ssal: Co
     run(ssal)
     said = ssal("ledger", "rename", "project.yaml", "nought", "zero")
     assert "labels 'nought' came with the images: call their folder 'zero', too" in said.out, said
-    refused(run(ssal), "without 'zero'", "call a folder of images 'nought' so, too")
+    refused(run(ssal), "without 'zero'", "call the folder of its images so, too")
     refused(
         run(ssal, "data.classes=[zero, one, two, three]"), "class 'nought'", "call its folder as the class is called"
     )
@@ -347,6 +347,12 @@ def test_files_that_name_people_count_as_people(ssal: CommandLine) -> None:
     assert "5 new answers" in said.out and "5 images wait for a second person" in said.out
     for who in ("ann", " Ann"):
         assert "0 new answers" in ssal("answers", "project.yaml", "answers.csv", "--who", who).out, "one person"
+    Path("one.csv").write_text("\n".join(["id,label", lines[-1]]) + "\n")
+    for new, who in ((1, ""), (0, "  ")):
+        assert f"{new} new answer" in ssal("answers", "project.yaml", "one.csv", "--who", who).out, "the user"
+    last = Ledger(CELL / "ledger.sqlite").said()[-1]
+    assert last.answer.who.strip()
+    Ledger(CELL / "ledger.sqlite").undo(last.position, "ann")
     Path("half.csv").write_text("\n".join(["id,label", *lines[:2]]) + "\n")
     assert "; 3 images wait for a second person" in ssal("answers", "project.yaml", "half.csv", "--who", "ben").out
     choices = {"type": "choices", "from_name": "choice", "to_name": "image"}

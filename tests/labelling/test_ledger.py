@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -207,7 +209,9 @@ def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from ssal.labelling.ledger import Entry, Ledger
 ledger = Ledger(Path(sys.argv[1]))
 start = len(ledger.entries())
@@ -396,3 +400,16 @@ def test_a_backup_replaces_nothing_and_leaves_nothing_half_written(
     with pytest.raises(BadInput, match="the disk is full"):
         ledger.chain.backup(tmp_path / "backup.sqlite")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_several_may_begin_one_ledger(tmp_path: Path) -> None:
+    """SQLite waits for nobody where two switch a new file to its write-ahead log at once."""
+    for attempt in range(60):
+        together = Barrier(6)
+
+        def number(path: Path, together: Barrier = together) -> int:
+            together.wait()
+            return Ledger(path).chain.number
+
+        with ThreadPoolExecutor(6) as threads:
+            assert len(set(threads.map(number, [tmp_path / f"{attempt}.sqlite"] * 6))) == 1
