@@ -234,13 +234,14 @@ def once(folder: Path, make: Callable[[Path], Any], *files: str) -> Path:
     def done() -> bool:
         return all((folder / name).exists() for name in ("record.json", *files))
 
-    if not done():
-        if not _makes.get():
-            raise FileNotFoundError(folder)
+    training = folder / "training"
+    if not done() and not _makes.get():
+        raise FileNotFoundError(folder)
+    if not done() or (_makes.get() and training.exists()):  # which a kill behind record.json leaves
         with locked(folder):
             if not done():
                 sweep(folder)
-                sweep(folder / "training")
+                sweep(training)
                 write_json(folder / "record.json", make(folder))
-                shutil.rmtree(folder / "training", ignore_errors=True)
+            shutil.rmtree(training, ignore_errors=True)
     return folder

@@ -137,8 +137,9 @@ class Browser:
         if whole:
             width, height = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
             self.resize(width, height)
-        self.evaluate(
-            "Promise.all([...document.images].filter(image => image.currentSrc).map(image => image.decode()))"
+        self.evaluate(  # a lazy picture has no currentSrc until the browser has looked whether it is in sight
+            "Promise.all([...document.images].filter(image => image.getAttribute('src'))"
+            ".map(image => (image.loading = 'eager', image.decode())))"
         )
         found = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(found["data"]))).convert("RGB"))

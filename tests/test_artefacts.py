@@ -240,3 +240,17 @@ def test_a_source_fingerprint_sees_a_file_that_changed_meanwhile(tmp_path: Path)
 def test_temporary_files_are_known_by_their_name(tmp_path: Path) -> None:
     with writing(tmp_path / "a.txt") as temporary:
         assert temporary in tmp_path.glob(artefacts.LEFTOVERS)
+
+
+def test_a_checkpoint_that_a_kill_behind_the_record_left_is_swept(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> dict[str, int]:
+        made.append(folder)
+        return {}
+
+    once(tmp_path / "work", make)
+    (tmp_path / "work/training").mkdir()
+    (tmp_path / "work/training/last.ckpt").write_text("left")
+    once(tmp_path / "work", make)
+    assert made == [tmp_path / "work"] and not (tmp_path / "work/training").exists()
