@@ -50,12 +50,12 @@ class Open:
         """Which round it is."""
         return round_number(self.folder)
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         """Every image that was chosen, those that are gone since among them."""
         return sorted(choice.id for choice in read_chosen(self.folder / CHOSEN))
 
-    @property
+    @cached_property
     def paths(self) -> dict[str, str]:
         """Path by id of every image that is asked for, in the order of ids."""
         pool = self.images.pool
@@ -71,7 +71,7 @@ class Open:
         """The share of its images that two people are asked about."""
         return float(self.cell.arm.labelling.get("asked_of_two", 0.0))
 
-    @property
+    @cached_property
     def ledger(self) -> Ledger:
         """What was answered in its run."""
         return Ledger(self.cell.folder / "ledger.sqlite")
@@ -82,9 +82,8 @@ class Open:
 
     def questions(self, ids: Iterable[str]) -> list[Question]:
         """Return images with what the model takes them for."""
-        paths = self.paths
         best = {id: next(iter(image["suggestions"]), ()) for id, image in self.shown.items()}
-        return [Question(id, paths[id], *best[id]) for id in ids]
+        return [Question(id, self.paths[id], *best[id]) for id in ids]
 
     def picture(self, id: str) -> str:
         """Return an image as a data URI."""

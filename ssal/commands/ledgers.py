@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -154,8 +155,8 @@ def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: 
     )
     found = [Ledger(path) for name, number, path in there if arm in ("", name) and seed in (None, number)]
     if there and not found:
-        known = listing(f"--arm {name} --seed {number}" for name, number, _ in there)
-        raise BadInput(f"{recipe}: nothing was answered for that arm and seed; type one of: {known}")
+        choices = _choices(path for *_, path in there)
+        raise BadInput(f"{recipe}: nothing was answered for that arm and seed; type one of: {choices}")
     if not found:
         again = typed(recipe, overrides or (), checkpoints)
         raise BadInput(f"{recipe}: nothing was answered yet under {folder}; type ssal run {again}")
@@ -165,6 +166,11 @@ def _ledgers(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: 
 def _one(recipe: Path, overrides: list[str] | None, checkpoints: Path, arm: str, seed: int | None) -> Ledger:
     found = _ledgers(recipe, overrides, checkpoints, arm, seed)
     if len(found) > 1:
-        known = listing(f"--arm {one.path.parent.parent.name} --seed {one.path.parent.name[5:]}" for one in found)
-        raise BadInput(f"{recipe}: {len(found)} runs have a ledger; type one of: {known}")
+        choices = _choices(one.path for one in found)
+        raise BadInput(f"{recipe}: {len(found)} runs have a ledger; type one of: {choices}")
     return found[0]
+
+
+def _choices(ledgers: Iterable[Path]) -> str:
+    """Return what to type for one of the ledgers at these paths."""
+    return listing(f"--arm {path.parent.parent.name} --seed {path.parent.name[5:]}" for path in ledgers)

@@ -35,16 +35,15 @@ class Chain:
     def __init__(self, path: Path) -> None:
         """Open the file, or start one; bring an earlier one up to date."""
         self.path = path
-        self.number = 0
-        """Drawn when the file was begun or written as a backup; a plain copy has the same one."""
-        self._seen: tuple[int, str] | None = None
-        """Position and digest of the last row when it was last looked at, which can neither go nor change."""
         make_folder(path.parent)
         new = not (path.exists() and path.stat().st_size)  # where no other process may switch to WAL meanwhile
         with self._held(fcntl.LOCK_EX if new else fcntl.LOCK_SH), self._connected() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             begin(connection)
-            self.number, self._seen = number_in(connection), last(connection)
+            self.number = number_in(connection)
+            """Drawn when the file was begun or written as a backup; a plain copy has the same one."""
+            self._seen = last(connection)
+            """Position and digest of the last row when it was last looked at, which can neither go nor change."""
 
     @property
     def replaced(self) -> bool:
@@ -82,10 +81,10 @@ class Chain:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Give a connection; raises Replaced where the file is another by now, BadInput where it does not serve."""
         with self._held(fcntl.LOCK_SH):
-            if self.number and not self.path.exists():  # SQLite would begin one
+            if not self.path.exists():  # SQLite would begin one
                 raise Replaced(self.path)
             with self._connected() as connection:
-                if self.number and not self._stands(connection):
+                if not self._stands(connection):
                     raise Replaced(self.path)
                 yield connection
                 self._seen = last(connection)

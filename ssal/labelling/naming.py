@@ -9,6 +9,7 @@ from typing import Any
 from ssal.errors import listing
 from ssal.labelling.answers import KINDS, LABEL, SHOWN
 from ssal.labelling.chain import RENAMED
+from ssal.labelling.files.words import plain
 
 ANSWERS = {*KINDS, *SHOWN.values()} - {LABEL}
 """What people answer where an image has no class: no class can be called like that."""
@@ -37,7 +38,7 @@ def no_name(name: str) -> str | None:
     """Return why nobody can answer with a class of that name; None where one can."""
     if not name.strip():
         return "is empty; type a name"
-    if " ".join(name.split()).casefold() in ANSWERS:
+    if plain(name) in ANSWERS:
         return "is what people answer of an image without a class; type another name"
     return None
 

@@ -130,7 +130,8 @@ def test_images_that_one_person_is_asked_about_take_a_third_look_alike(project: 
     project.csv("ben", {alone: other})
     told = project.decide({alone: {"ann": project.true[alone], "ben": other, "carol": third}})
     assert told.code == 0 and told.out.startswith("1 new answer from"), told
-    assert Ledger(CELL / "ledger.sqlite").settled()[alone, 0].label == third  # type: ignore[union-attr]
+    settled = Ledger(CELL / "ledger.sqlite").settled()[alone, 0]
+    assert settled is not None and settled.label == third
 
 
 def test_a_file_that_names_nobody_decides_as_whoever_hands_it_in(project: Project) -> None:
